@@ -1,0 +1,3 @@
+export * from "./ledger.ts";
+export * from "./ops.ts";
+export * from "./people.ts";

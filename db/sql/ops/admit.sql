@@ -1,0 +1,57 @@
+-- ops.admit: lets a write in: key, scope and workspace are checked, and the idempotency key is claimed.
+-- Guarantees: two calls with one key never run at once: the second waits here for the first's commit and then finds its
+--   answer as `replay`, with a fresh snapshot; if the first rolled back, the second finds nothing and runs.
+--   `own` says that the stored answer was this very request's (a repeat after an unknown outcome), not a client's replay.
+--   The lock is only the waiting; what makes a second effect impossible is the unique key that ops.remember inserts.
+-- Locks: the request's key (advisory, until the end of the statement), before any row.
+-- Refuses: as people.authenticate; idempotency_key_reused (another request stored under this key).
+-- Callers: worker
+create or replace function ops.admit(
+  key_hash text,
+  scope text,
+  workspace uuid,
+  inout idempotency_key text,
+  inout fingerprint text,
+  inout request_id uuid,
+  out workspace_id uuid,
+  out key_id uuid,
+  out caused_by text,
+  out replay json,
+  out own boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_actor record;
+  v_stored record;
+begin
+  v_actor := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
+  admit.workspace_id := v_actor.workspace_id;
+  admit.key_id := v_actor.key_id;
+  admit.caused_by := v_actor.caused_by;
+  -- Nobody else has this request's id, so a call without a key can still be repeated by us after an unknown outcome.
+  admit.idempotency_key := coalesce(admit.idempotency_key, 'tg:request:' || admit.request_id);
+
+  perform pg_advisory_xact_lock(
+    hashtextextended(concat(admit.workspace_id, admit.idempotency_key), 0));
+
+  -- Two queries: `is not distinct from` would not use the unique index.
+  if admit.workspace_id is null then
+    select r.answer, r.fingerprint, r.request_id into v_stored
+      from ops.request r
+     where r.workspace_id is null and r.idempotency_key = admit.idempotency_key;
+  else
+    select r.answer, r.fingerprint, r.request_id into v_stored
+      from ops.request r
+     where r.workspace_id = admit.workspace_id and r.idempotency_key = admit.idempotency_key;
+  end if;
+
+  if v_stored.request_id is not null then
+    if v_stored.fingerprint <> decode(admit.fingerprint, 'hex') then
+      perform ops.refuse('idempotency_key_reused');
+    end if;
+    admit.replay := v_stored.answer;
+    admit.own := v_stored.request_id = admit.request_id;
+  end if;
+end
+$$;
