@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/{unit,sql,http,race,hostile,chaos,migrations}/**/*.test.ts"],
+    globalSetup: ["test/support/global.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    // Generous on purpose: a busy machine must not turn a right answer into a failure.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 30_000,
+    allowOnly: false,
+  },
+});
