@@ -1,0 +1,114 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { changes, compose } from "./compose.ts";
+import { readMigrations } from "./history.ts";
+import { projectRoot, runAsCommand } from "./command.ts";
+import { refusals } from "./rules.ts";
+import { readSource, SourceError } from "./source.ts";
+import { readSnapshot, snapshotOf, snapshotText } from "./tables.ts";
+
+/** Where the truth is, and where its history goes. */
+export interface Places {
+  /** What db/schema/index.ts exports. */
+  tables: Record<string, unknown>;
+  /** `db/sql` */
+  sql: string;
+  /** `migrations` */
+  migrations: string;
+}
+
+/** A migration that is to be written. */
+export interface Next {
+  name: string;
+  text: string;
+  snapshot: string;
+}
+
+/** This project's tables, routines and history. */
+export async function ourPlaces(): Promise<Places> {
+  const tables = (await import("../schema/index.ts")) as Record<string, unknown>;
+  return { tables, sql: join(projectRoot, "db/sql"), migrations: join(projectRoot, "migrations") };
+}
+
+/**
+ * The migration from what the history makes to what the source says; null when they say the same. Writes nothing.
+ * Throws a SourceError that lists every rule that the source breaks.
+ */
+export async function next(places: Places, words?: string): Promise<Next | null> {
+  const source = readSource(places.sql);
+  const broken = refusals(source);
+  if (broken.length > 0) {
+    throw new SourceError(broken.join("\n"));
+  }
+  const history = readMigrations(places.migrations);
+  const before = readSnapshot(join(places.migrations, "snapshot.json"));
+  const after = snapshotOf(places.tables);
+  const found = await changes(history, source, before, after);
+  const snapshot = snapshotText(after);
+  if (found === null) {
+    return null;
+  }
+  const number = String(Number(history.at(-1)?.name.slice(0, 4) ?? "0") + 1).padStart(4, "0");
+  const title = (words ?? found.title).toLowerCase().replaceAll(/[^a-z0-9]+/g, "_");
+  return { name: `${number}_${title}.sql`, text: compose(found), snapshot };
+}
+
+/** Writes the next migration; returns its name, or null when there is nothing to write. */
+export async function generate(places: Places, words?: string): Promise<string | null> {
+  const migration = await next(places, words);
+  if (migration === null) {
+    return null;
+  }
+  mkdirSync(places.migrations, { recursive: true });
+  // Refused if another process wrote the same name meanwhile.
+  writeFileSync(join(places.migrations, migration.name), migration.text, { flag: "wx" });
+  writeFileSync(join(places.migrations, "snapshot.json"), migration.snapshot);
+  return migration.name;
+}
+
+/** Throws the history away, so that the next migration is the first. For a version 0.x that nobody runs yet. */
+export function squash(places: Places, version: string): void {
+  if (!version.startsWith("0.")) {
+    throw new Error(`Version ${version} is in use: its migrations are history, and history is not rewritten.`);
+  }
+  for (const { name } of readMigrations(places.migrations)) {
+    rmSync(join(places.migrations, name));
+  }
+  rmSync(join(places.migrations, "snapshot.json"), { force: true });
+}
+
+const help = `npm run db:generate -- [--name words] [--check] [--squash]
+  writes migrations/NNNN_words.sql: what db/schema and db/sql say and the migrations before do not.
+  --check   writes nothing; exits 1 if there would be something to write
+  --squash  only while the version is 0.x: throws all migrations away and writes one from zero. Every database that
+            has run the old ones must be made anew (npm run dev -- --reset).`;
+
+runAsCommand(import.meta, async () => {
+  const { values } = parseArgs({
+    options: {
+      name: { type: "string" },
+      check: { type: "boolean" },
+      squash: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help === true) {
+    console.log(help);
+    return;
+  }
+  const places = await ourPlaces();
+  if (values.check === true) {
+    const migration = await next(places, values.name);
+    if (migration !== null) {
+      throw new Error(`The source says more than the migrations: npm run db:generate would write ${migration.name}`);
+    }
+    return;
+  }
+  if (values.squash === true) {
+    const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
+    squash(places, version);
+  }
+  const name = await generate(places, values.name);
+  console.log(name === null ? "Nothing to write: the migrations say what the source says." : `migrations/${name}`);
+});
