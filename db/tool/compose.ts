@@ -3,7 +3,7 @@ import type { Migration, Piece } from "./history.ts";
 import { isReplaceable, quoted, reference, routineIn } from "./signature.ts";
 import { inOrder, pieceOf, SourceError, triggerTable } from "./source.ts";
 import type { SourceFile } from "./source.ts";
-import { statements } from "./sql.ts";
+import { statements, textOf } from "./sql.ts";
 import { grants, schemas, snapshotText, tableChanges } from "./tables.ts";
 import type { Snapshot } from "./tables.ts";
 
@@ -114,16 +114,15 @@ function dropText({ kind, name, text }: Piece): string {
       const trigger = statements(text).find((statement) => statement.kind === "CreateTrigStmt");
       return trigger === undefined
         ? ""
-        : `drop trigger ${quoted(String(trigger.tree["trigname"]))} on ${triggerTable(trigger)};`;
+        : `drop trigger ${quoted(textOf(trigger.tree, "trigname"))} on ${triggerTable(trigger)};`;
     }
     case "data":
       // What its rows mean to other rows, nobody but its author knows.
       throw new SourceError(`db/sql: ${name}.data.sql is gone; let it say that the rows go, in a migration before.`);
     case "schema":
       return `drop schema ${quoted(name)};`;
-    case "grant":
-    case "defaults":
-    case "tables":
+    default:
+      // A grant goes with its table; the defaults stay.
       return "";
   }
 }

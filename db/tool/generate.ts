@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import * as z from "zod";
 import { changes, compose } from "./compose.ts";
 import { readMigrations } from "./history.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
@@ -27,7 +28,7 @@ export interface Next {
 
 /** This project's tables, routines and history. */
 export async function ourPlaces(): Promise<Places> {
-  const tables = (await import("../schema/index.ts")) as Record<string, unknown>;
+  const tables: Record<string, unknown> = await import("../schema/index.ts");
   return { tables, sql: join(projectRoot, "db/sql"), migrations: join(projectRoot, "migrations") };
 }
 
@@ -106,8 +107,8 @@ runAsCommand(import.meta, async () => {
     return;
   }
   if (values.squash === true) {
-    const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
-    squash(places, version);
+    const manifest: unknown = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
+    squash(places, z.looseObject({ version: z.string() }).parse(manifest).version);
   }
   const name = await generate(places, values.name);
   console.log(name === null ? "Nothing to write: the migrations say what the source says." : `migrations/${name}`);

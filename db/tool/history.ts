@@ -57,7 +57,7 @@ export function containsMarker(text: string): boolean {
 export function frozen(migrations: Migration[]): Map<string, Piece> {
   const pieces = new Map<string, Piece>();
   for (const part of migrations.flatMap(partsOf)) {
-    const piece = { kind: part.kind, name: part.names, text: part.text };
+    const piece = { kind: part.kind, name: part.names, text: part.lines.join("\n").trim() };
     if (part.dropped) {
       pieces.delete(key(piece));
     } else if (part.kind !== "tables") {
@@ -94,23 +94,22 @@ interface Part {
   dropped: boolean;
   kind: Kind;
   names: string;
-  text: string;
+  lines: string[];
 }
 
 function partsOf(migration: Migration): Part[] {
   const parts: Part[] = [];
-  const lines: string[][] = [];
   for (const line of migration.text.split("\n")) {
     const { verb, kind, names } = marker.exec(line)?.groups ?? {};
     if (kind === undefined) {
-      lines.at(-1)?.push(line);
+      parts.at(-1)?.lines.push(line);
       continue;
     }
-    if (!kinds.includes(kind as Kind)) {
+    const known = kinds.find((one) => one === kind);
+    if (known === undefined) {
       throw new Error(`migrations/${migration.name}: no part is called "${kind}"`);
     }
-    parts.push({ dropped: verb !== undefined, kind: kind as Kind, names: names ?? "", text: "" });
-    lines.push([]);
+    parts.push({ dropped: verb !== undefined, kind: known, names: names ?? "", lines: [] });
   }
-  return parts.map((part, i) => ({ ...part, text: (lines[i] ?? []).join("\n").trim() }));
+  return parts;
 }

@@ -1,4 +1,4 @@
-import { DatabaseError, escapeIdentifier, escapeLiteral } from "pg";
+import { escapeIdentifier, escapeLiteral } from "pg";
 import type { ClientBase } from "pg";
 import { workerRole } from "./source.ts";
 
@@ -48,10 +48,8 @@ export async function prepareWorkerRole(client: ClientBase, password: string): P
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => undefined);
-    // The failed statement holds the password; what is thrown does not.
-    throw new Error(
-      `The role ${workerRole} could not be opened: ${error instanceof DatabaseError ? error.message : String(error)}`,
-    );
+    // A server's error tells where in the statement it was, never the statement: the password is not in it.
+    throw new Error(`The role ${workerRole} could not be opened: ${String(error)}`, { cause: error });
   }
 }
 

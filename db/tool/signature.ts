@@ -1,4 +1,4 @@
-import { statements, words } from "./sql.ts";
+import { child, children, statements, textOf, words } from "./sql.ts";
 import type { Statement, Tree } from "./sql.ts";
 
 /** An argument of a routine, as its signature counts it. */
@@ -21,19 +21,18 @@ export interface Signature {
 /** The signature of a `create function` or `create procedure` statement. */
 export function signatureOf(statement: Statement): Signature {
   const { tree } = statement;
-  const name = words(tree["funcname"]);
-  const parameters = (tree["parameters"] ?? []) as { FunctionParameter: Tree }[];
+  const name = words(tree, "funcname");
   return {
     kind: tree["is_procedure"] === true ? "procedure" : "function",
     schema: name.length > 1 ? (name[0] ?? "") : "",
     name: name.at(-1) ?? "",
-    arguments: parameters.map(({ FunctionParameter: parameter }) => ({
-      mode: modes[String(parameter["mode"])] ?? "in",
-      name: String(parameter["name"] ?? ""),
-      type: typeName(parameter["argType"] as Tree),
+    arguments: children(tree, "parameters").map((parameter) => ({
+      mode: modes[textOf(parameter, "mode")] ?? "in",
+      name: textOf(parameter, "name"),
+      type: typeName(child(parameter, "argType")),
       optional: parameter["defexpr"] !== undefined,
     })),
-    returns: tree["returnType"] === undefined ? null : typeName(tree["returnType"] as Tree),
+    returns: tree["returnType"] === undefined ? null : typeName(child(tree, "returnType")),
   };
 }
 
@@ -94,13 +93,13 @@ const plain: Record<string, string> = {
 
 /** A type as a signature names it: lengths and precisions do not count. */
 function typeName(type: Tree): string {
-  const names = words(type["names"]);
+  const names = words(type, "names");
   const own = names[0] === "pg_catalog" ? names.slice(1) : names;
   const base = own.length === 1 ? (plain[own[0] ?? ""] ?? own[0] ?? "") : quoted(...own);
   return (
     (type["setof"] === true ? "setof " : "") +
     base +
     (type["pct_type"] === true ? "%type" : "") +
-    "[]".repeat(((type["arrayBounds"] ?? []) as unknown[]).length)
+    "[]".repeat(children(type, "arrayBounds").length)
   );
 }

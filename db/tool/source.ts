@@ -2,14 +2,15 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Piece } from "./history.ts";
 import { quoted, reference, signatureOf } from "./signature.ts";
-import { statements, walk, words } from "./sql.ts";
+import { relationOf, statements, textOf, walk, words } from "./sql.ts";
 import type { Statement } from "./sql.ts";
 
 /** The role that the Worker's connection string names. It may EXECUTE and SELECT, nothing else. */
 export const workerRole = "tollgate_worker";
 
 /** What a file of `db/sql` holds; the ending of its name says it. */
-export type FileKind = "before" | "routine" | "view" | "trigger" | "data";
+export type FileKind = (typeof fileKinds)[number];
+const fileKinds = ["before", "routine", "view", "trigger", "data"] as const;
 
 /** One file of `db/sql/<domain>/`. */
 export interface SourceFile {
@@ -46,16 +47,17 @@ export function readSource(directory: string): SourceFile[] {
 
 function readFile(directory: string, domain: string, file: string): SourceFile {
   const path = `db/sql/${domain}/${file}`;
-  const match = /^(?<name>[a-z][a-z0-9_]*)(?:\.(?<kind>before|view|trigger|data))?\.sql$/.exec(file);
-  if (match?.groups?.["name"] === undefined) {
+  const { name, ending = "routine" } =
+    /^(?<name>[a-z][a-z0-9_]*)(?:\.(?<ending>before|view|trigger|data))?\.sql$/.exec(file)?.groups ?? {};
+  const kind = fileKinds.find((one) => one === ending);
+  if (name === undefined || kind === undefined) {
     throw new SourceError(`${path}: a file is named <object>.sql, or <object>.before|view|trigger|data.sql`);
   }
   const text = readFileSync(join(directory, domain, file), "utf8")
     .replaceAll("\r\n", "\n")
     .trim();
-  const kind = (match.groups["kind"] ?? "routine") as FileKind;
   try {
-    return { path, kind, domain, name: match.groups["name"], text, statements: statements(text) };
+    return { path, kind, domain, name, text, statements: statements(text) };
   } catch (error) {
     throw new SourceError(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
@@ -82,8 +84,8 @@ export function headerOf(file: SourceFile): string[] {
 
 /** The table or view that a trigger file's trigger stands on, quoted. */
 export function triggerTable(statement: Statement): string {
-  const relation = statement.tree["relation"] as { schemaname?: string; relname: string };
-  return quoted(relation.schemaname ?? "", relation.relname);
+  const { schema, name } = relationOf(statement.tree, "relation");
+  return quoted(schema, name);
 }
 
 /** Views after the views that they read, otherwise by name. */
@@ -96,7 +98,7 @@ export function inOrder(views: SourceFile[]): SourceFile[] {
     const read = new Set<string>();
     walk(view.statements[0]?.tree["query"], (kind, node) => {
       if (kind === "RangeVar") {
-        read.add(`${String(node["schemaname"])}.${String(node["relname"])}`);
+        read.add(`${textOf(node, "schemaname")}.${textOf(node, "relname")}`);
       }
     });
     for (const other of views.filter((one) => read.has(`${one.domain}.${one.name}`))) {
@@ -134,15 +136,14 @@ function privileges(file: SourceFile): string[] {
 export function createdName(kind: FileKind, statement: Statement): string | null {
   const { tree } = statement;
   if ((kind === "routine" || kind === "before") && statement.kind === "CreateFunctionStmt") {
-    return words(tree["funcname"]).join(".");
+    return words(tree, "funcname").join(".");
   }
   if (kind === "view" && statement.kind === "ViewStmt") {
-    const { schemaname, relname } = tree["view"] as { schemaname?: string; relname: string };
-    return [schemaname, relname].filter(Boolean).join(".");
+    const { schema, name } = relationOf(tree, "view");
+    return `${schema}.${name}`;
   }
   if (kind === "trigger" && statement.kind === "CreateTrigStmt") {
-    const { schemaname } = tree["relation"] as { schemaname?: string };
-    return [schemaname, tree["trigname"]].filter(Boolean).join(".");
+    return `${relationOf(tree, "relation").schema}.${textOf(tree, "trigname")}`;
   }
   return null;
 }

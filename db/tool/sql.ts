@@ -17,7 +17,7 @@ export interface Statement {
 export function statements(text: string): Statement[] {
   const bytes = Buffer.from(text);
   return (parsed(text).stmts ?? []).map((raw) => {
-    const [kind, tree] = only(raw.stmt as unknown as Tree);
+    const [kind, tree] = only(raw.stmt);
     const from = raw.stmt_location ?? 0;
     // The parser counts bytes. A length of 0 means: to the end.
     const to = raw.stmt_len === undefined || raw.stmt_len === 0 ? bytes.length : from + raw.stmt_len;
@@ -53,12 +53,33 @@ export function walk(tree: unknown, visit: (kind: string, node: Tree) => void): 
   }
 }
 
-/** The words of a list of String nodes: `ledger.spend` → `["ledger", "spend"]`. */
-export function words(list: unknown): string[] {
-  return (Array.isArray(list) ? list : []).map((item: Tree) => {
-    const [, node] = only(item);
-    return typeof node["sval"] === "string" ? node["sval"] : "";
-  });
+/** A member that is a node; an empty one if there is none. */
+export function child(tree: Tree, member: string): Tree {
+  const node = tree[member];
+  return isTree(node) ? node : {};
+}
+
+/** A member that is a list of nodes, each without the name of its kind. */
+export function children(tree: Tree, member: string): Tree[] {
+  const list: unknown = tree[member];
+  return Array.isArray(list) ? list.map((item) => only(item)[1]) : [];
+}
+
+/** A member that is a text; an empty one if there is none. */
+export function textOf(tree: Tree, member: string): string {
+  const text = tree[member];
+  return typeof text === "string" ? text : "";
+}
+
+/** A member that is a qualified name, as its words: `ledger.spend` → `["ledger", "spend"]`. */
+export function words(tree: Tree, member: string): string[] {
+  return children(tree, member).map((word) => textOf(word, "sval"));
+}
+
+/** The schema and the name of the relation that a member refers to. */
+export function relationOf(tree: Tree, member: string): { schema: string; name: string } {
+  const relation = child(tree, member);
+  return { schema: textOf(relation, "schemaname"), name: textOf(relation, "relname") };
 }
 
 /** What a plpgsql body runs: each query and expression as a statement's tree, with the line it begins on. */
@@ -108,8 +129,8 @@ function complete(query: string, mode: number): string {
     .toString()}`;
 }
 
-function only(node: Tree): [string, Tree] {
-  const [entry] = Object.entries(node);
+function only(node: unknown): [string, Tree] {
+  const [entry] = isTree(node) ? Object.entries(node) : [];
   if (entry === undefined || !isTree(entry[1])) {
     throw new Error(`The parser gave an empty node: ${JSON.stringify(node)}`);
   }

@@ -1,19 +1,27 @@
 import { existsSync, readFileSync } from "node:fs";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
+import * as z from "zod";
 import type { Piece } from "./history.ts";
 import { quoted } from "./signature.ts";
 import { SourceError, workerRole } from "./source.ts";
-import { statements } from "./sql.ts";
+import { children, relationOf, statements, words } from "./sql.ts";
 import type { Statement } from "./sql.ts";
 
+/** What is read here of a snapshot; drizzle-kit reads the rest. */
+const snapshotShape = z.looseObject({
+  tables: z.record(
+    z.string(),
+    z.looseObject({
+      name: z.string(),
+      schema: z.string(),
+      columns: z.record(z.string(), z.looseObject({ name: z.string() })),
+    }),
+  ),
+  schemas: z.record(z.string(), z.string()),
+});
+
 /** The tables of db/schema as drizzle-kit sees them. `migrations/snapshot.json` is the one that is migrated already. */
-export interface Snapshot {
-  tables: Record<
-    string,
-    { name: string; schema: string; columns: Record<string, { name: string; default?: unknown }> }
-  >;
-  schemas: Record<string, string>;
-}
+export type Snapshot = z.infer<typeof snapshotShape>;
 
 /** Columns that the Worker's role may not even read. */
 const withheld: Record<string, string[]> = { "people.api_key": ["hash"] };
@@ -21,12 +29,12 @@ const withheld: Record<string, string[]> = { "people.api_key": ["hash"] };
 /** The snapshot of what db/schema/index.ts exports. The same tables give the same bytes on every machine. */
 export function snapshotOf(exports: Record<string, unknown>): Snapshot {
   // drizzle-kit gives each snapshot a random id and the id of its parent, which would make two branches conflict.
-  return { ...(generateDrizzleJson(exports) as unknown as Snapshot), ...{ id: none, prevId: none } };
+  return snapshotShape.parse({ ...generateDrizzleJson(exports), id: none, prevId: none });
 }
 
 /** The snapshot that was last written, or an empty one. */
 export function readSnapshot(path: string): Snapshot {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Snapshot) : snapshotOf({});
+  return existsSync(path) ? snapshotShape.parse(JSON.parse(readFileSync(path, "utf8"))) : snapshotOf({});
 }
 
 /** How a snapshot is kept in its file. */
@@ -86,9 +94,8 @@ export function schemas(snapshot: Snapshot): Piece[] {
 const none = "00000000-0000-0000-0000-000000000000";
 
 async function generated(from: Snapshot, to: Snapshot): Promise<string[]> {
-  type Drizzle = Parameters<typeof generateMigration>[0];
   try {
-    return await generateMigration(from as unknown as Drizzle, to as unknown as Drizzle);
+    return await generateMigration(from, to);
   } catch (error) {
     if (error instanceof Error && error.message.startsWith("Interactive prompts require a TTY")) {
       throw new Error(
@@ -114,13 +121,12 @@ function read(ddl: string): Statement[] {
 
 function touchedBy(statement: Statement): string[] {
   const { tree } = statement;
-  const relation = tree["relation"] as { schemaname?: string; relname?: string } | undefined;
-  if (relation?.relname !== undefined) {
-    return [`${relation.schemaname ?? ""}.${relation.relname}`];
+  const { schema, name } = relationOf(tree, "relation");
+  if (name !== "") {
+    return [`${schema}.${name}`];
   }
   if (statement.kind === "DropStmt") {
-    const objects = (tree["objects"] ?? []) as { List?: { items: { String: { sval: string } }[] } }[];
-    return objects.map((object) => (object.List?.items ?? []).map((item) => item.String.sval).join("."));
+    return children(tree, "objects").map((object) => words(object, "items").join("."));
   }
   throw new Error(`drizzle-kit wrote DDL that the generator does not know: ${statement.text}`);
 }
