@@ -1,0 +1,21 @@
+import { docs } from "./http/docs.ts";
+import { notFound, onError } from "./http/failure.ts";
+import { openApiText } from "./http/openapi.ts";
+import { record } from "./http/request.ts";
+import { router } from "./http/router.ts";
+import { movements } from "./ledger/routes.ts";
+import { views } from "./ledger/views.ts";
+import { keys, workspaces } from "./people/routes.ts";
+
+/** The whole HTTP interface: the only file that knows every domain. */
+export const app = router();
+
+app.use(record);
+for (const routes of [movements, views, workspaces, keys]) app.route("/", routes);
+app.route("/", docs);
+
+const document = openApiText(app);
+app.get("/openapi.json", (c) => c.body(document(), 200, { "Content-Type": "application/json" }));
+
+app.onError(onError);
+app.notFound(notFound(app));

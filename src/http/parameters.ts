@@ -1,0 +1,34 @@
+import * as z from "zod";
+
+/** A UUID in its one canonical form: Postgres also takes capitals and braces, which would be other cache keys and logs. */
+export const uuid = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, "must be a UUID in lower case")
+  .meta({ format: "uuid", example: "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b" });
+
+/** The largest integer that JSON carries exactly everywhere. */
+export const largest = Number.MAX_SAFE_INTEGER;
+
+/** An amount of something: integers from 1. */
+export const amount = z.int().min(1).max(largest).meta({ example: 5 });
+
+/** Why something is done: kept with the transaction and shown in lists. */
+export const reason = z.string().min(1).max(500).meta({ example: "report generated" });
+
+/** A name for people. */
+export const name = z.string().min(1).max(200).regex(/\S/, "must not be blank").meta({ example: "Acme" });
+
+/** A moment as answers show it: RFC 3339, UTC. */
+export const moment = z.string().meta({ format: "date-time", example: "2026-11-22T06:11:00.123Z" });
+
+/**
+ * A moment as requests give it: RFC 3339 with an offset, in the years that anybody means. `infinity`, `now` and
+ * `tomorrow`, which Postgres takes, are not moments.
+ */
+export const futureMoment = z.iso
+  .datetime({ offset: true })
+  .refine(
+    (text) => /^20\d\d-/.test(text) && !Number.isNaN(Date.parse(text)),
+    "must be a date of the years 2000 to 2099",
+  )
+  .meta({ format: "date-time", example: "2027-01-31T00:00:00Z" });

@@ -1,0 +1,61 @@
+import type { MiddlewareHandler } from "hono";
+import type { AppContext, AppEnv } from "./context.ts";
+
+/**
+ * A UUIDv7: the request's id is also the name of its effect where the client sent none, and ids that grow with time
+ * keep the index on them short-lived in memory. The time in it is a hint; nothing judges by it.
+ */
+export function newRequestId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const view = new DataView(bytes.buffer);
+  const now = Date.now();
+  view.setUint32(0, Math.floor(now / 0x1_0000));
+  view.setUint16(4, now % 0x1_0000);
+  view.setUint8(6, 0x70 | (view.getUint8(6) & 0x0f));
+  view.setUint8(8, 0x80 | (view.getUint8(8) & 0x3f));
+  let hex = "";
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** Names every request, keeps its answer out of caches, and writes its one log line. */
+export const record: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const started = Date.now();
+  const requestId = newRequestId();
+  c.set("requestId", requestId);
+  c.set("trace", { route: "", db_ms: 0, round_trips: 0, replayed: false, code: null });
+  c.header("Request-Id", requestId);
+  c.header("Cache-Control", "no-store");
+  await next();
+  log(c, requestId, Date.now() - started);
+};
+
+function log(c: AppContext, requestId: string, ms: number): void {
+  const trace = c.get("trace");
+  const line = {
+    id: requestId,
+    route: trace.route,
+    method: c.req.method,
+    status: c.res.status,
+    ms,
+    database_ms: Math.round(trace.db_ms),
+    round_trips: trace.round_trips,
+    code: trace.code,
+    replayed: trace.replayed,
+  };
+  if (c.res.status < 500) console.log(JSON.stringify(line));
+  else console.error(JSON.stringify({ ...line, error: describe(c.error) }));
+}
+
+/** An error and what caused it, without what must not be logged: connection strings and API keys. */
+export function describe(error: unknown): string {
+  const chain: string[] = [];
+  for (let cause = error; cause !== undefined && cause !== null && chain.length < 5;) {
+    chain.push(cause instanceof Error ? (cause.stack ?? cause.message) : JSON.stringify(cause));
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return chain
+    .join("\ncaused by: ")
+    .replaceAll(/postgres(?:ql)?:\/\/[^\s"']*/gi, "postgres://…")
+    .replaceAll(/tg_[A-Za-z0-9_-]{10,}/g, "tg_…");
+}

@@ -1,0 +1,161 @@
+import * as z from "zod";
+import { pageQuery } from "../http/pagination.ts";
+import { amount, futureMoment, largest, moment, reason, uuid } from "../http/parameters.ts";
+
+/** Credits are the ledger's unit of this part of the API; seats, bytes and money have their own routes. */
+export const credit = "credit";
+
+/** Longer than any job: what a forgotten hold keeps from its owner, it keeps for a month at most. */
+const longestHoldSeconds = 31 * 24 * 60 * 60;
+
+export const workspaceParams = z.strictObject({ workspace: uuid });
+export const holdParams = z.strictObject({ workspace: uuid, hold: uuid });
+export const transactionParams = z.strictObject({ workspace: uuid, transaction: uuid });
+
+export const grantBody = z.strictObject({
+  pool: z.enum(["subscription", "bulk", "promo"]),
+  amount,
+  expires_at: futureMoment.optional(),
+  reason: reason.optional(),
+});
+
+export const resetBody = z.strictObject({
+  amount: z.int().min(0).max(largest).meta({ example: 20 }),
+  expires_at: futureMoment.optional(),
+  reason: reason.optional(),
+});
+
+export const spendBody = z.strictObject({ amount, reason: reason.optional() });
+
+const itemKey = z
+  .string()
+  .regex(/^(?!tg:)[\x20-\x7e]{1,255}$/i, "must be 1 to 255 printable ASCII characters, not beginning with tg:")
+  .meta({ description: "Names this item's spend, in the space of Idempotency-Keys.", example: "order-4711-line-1" });
+
+export const batchBody = z
+  .strictObject({
+    items: z
+      .array(z.strictObject({ key: itemKey, amount, reason: reason.optional() }))
+      .min(1)
+      .max(1000),
+  })
+  .superRefine(({ items }, context) => {
+    const seen = new Set<string>();
+    for (const [index, { key }] of items.entries()) {
+      if (seen.has(key)) {
+        const message = "another item of this batch has the same key";
+        context.addIssue({ code: "custom", path: ["items", index, "key"], message });
+      }
+      seen.add(key);
+    }
+  });
+
+export const holdBody = z.strictObject({
+  amount,
+  expires_in: z.int().min(1).max(longestHoldSeconds).meta({
+    description: "Seconds until the hold ends by itself, 31 days at most.",
+    example: 900,
+  }),
+  reason: reason.optional(),
+});
+
+export const settleBody = z.strictObject({
+  amount: amount.optional().meta({ description: "How much of the hold was used; without it, all. The rest returns." }),
+});
+
+export const releaseBody = z.strictObject({});
+
+export const adjustBody = z.strictObject({
+  amount: z
+    .int()
+    .min(-largest)
+    .max(largest)
+    .refine((value) => value !== 0, "must not be 0")
+    .meta({ description: "Above zero gives, below zero takes.", example: -5 }),
+  reason,
+});
+
+export const reverseBody = z.strictObject({ reason });
+
+const counted = z.int().meta({ example: 45 });
+
+/** What every answer about credits ends with. */
+const balance = {
+  unit: z.literal(credit),
+  available: counted,
+  held: counted,
+  debt: counted.meta({ description: "Owed by a take-back; above zero only while available is zero.", example: 0 }),
+  pools: z.array(z.strictObject({ pool: z.string(), available: counted, expires_at: moment.nullable() })),
+};
+
+const holdState = z.enum(["held", "settled", "released", "expired"]);
+
+export type HoldState = z.infer<typeof holdState>;
+
+export const holdsQuery = z.strictObject({ ...pageQuery, state: holdState.optional() });
+export const transactionsQuery = z.strictObject(pageQuery);
+
+export const balanceAnswer = z.strictObject(balance);
+export const movedAnswer = z.strictObject({ transaction_id: uuid, ...balance });
+export const spendAnswer = z.strictObject({
+  transaction_id: uuid,
+  amount: counted,
+  drawn: z.array(z.strictObject({ pool: z.string(), amount: counted })),
+  ...balance,
+});
+export const batchAnswer = z.strictObject({
+  results: z.array(
+    z.strictObject({
+      key: z.string(),
+      outcome: z.enum(["spent", "replayed", "refused"]),
+      amount: counted,
+      transaction_id: uuid.optional(),
+      code: z.string().optional(),
+    }),
+  ),
+  ...balance,
+});
+export const heldAnswer = z.strictObject({
+  id: uuid,
+  amount: counted,
+  state: holdState,
+  expires_at: moment,
+  ...balance,
+});
+export const endedAnswer = z.strictObject({
+  id: uuid,
+  state: holdState,
+  settled: counted,
+  released: counted,
+  ...balance,
+});
+export const adjustAnswer = z.strictObject({ transaction_id: uuid, amount: counted, ...balance });
+export const reverseAnswer = z.strictObject({ transaction_id: uuid, reversed: uuid, ...balance });
+
+export const holdItem = z.strictObject({
+  id: uuid,
+  amount: counted,
+  state: holdState,
+  settled: counted,
+  reason: z.string().nullable(),
+  expires_at: moment,
+  ended_at: moment.nullable(),
+  created_at: moment,
+});
+
+export const transactionItem = z.strictObject({
+  id: uuid,
+  kind: z.string().meta({ example: "spend" }),
+  amount: counted,
+  entries: z
+    .array(z.strictObject({ side: z.string(), pool: z.string().nullable(), lot_id: uuid.nullable(), amount: counted }))
+    .meta({ description: "What moved, side by side; the amounts sum to zero." }),
+  reason: z.string().nullable(),
+  caused_by: z.string(),
+  created_at: moment,
+});
+
+export const verifyAnswer = z.strictObject({
+  ok: z.boolean(),
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), detail: z.string().nullable() })),
+});

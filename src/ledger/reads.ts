@@ -1,0 +1,136 @@
+import { and, desc, eq, lt, sql } from "drizzle-orm";
+import { hold, lot, transaction } from "../../db/schema/ledger.ts";
+import { read } from "../db/read.ts";
+import type { AppContext } from "../http/context.ts";
+import type { Page } from "../http/pagination.ts";
+import { Problem } from "../http/problem.ts";
+import { utc, utcOrNull } from "../http/time.ts";
+import { credit, type HoldState } from "./model.ts";
+import { balanceResult, nth, shown, verifyResult } from "./rows.ts";
+
+const scope = "credits:read";
+
+/** What a workspace has. One that never had any has zero. */
+export async function balance(c: AppContext, workspace: string) {
+  const [row] = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select({ answer: sql`to_json(ledger.balance_of(${permit.workspace_id}, ${credit}))`.as("answer") })
+      .from(sql`(select) nothing`),
+  );
+  return shown(balanceResult.parse(row?.answer));
+}
+
+/** The ledger proves itself: each check by name, with what it found. */
+export async function verify(c: AppContext, workspace: string) {
+  const [row] = await read(c, { scope, workspace }, (db, permit) =>
+    db.select({ answer: sql`to_json(ledger.verify(${permit.workspace_id}))`.as("answer") }).from(sql`(select) nothing`),
+  );
+  const { names, oks, details } = verifyResult.parse(row?.answer);
+  const checks = names.map((name, i) => ({ name, ok: nth(oks, i), detail: nth(details, i) }));
+  return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+const holdColumns = {
+  id: hold.id,
+  amount: hold.amount,
+  state: sql<HoldState>`${hold.state}`.as("state"),
+  settled: hold.settled,
+  reason: hold.reason,
+  expires_at: hold.expires_at,
+  ended_at: hold.ended_at,
+  created_at: hold.created_at,
+};
+
+interface HoldRow {
+  expires_at: string;
+  ended_at: string | null;
+  created_at: string;
+}
+
+const shownHold = <Row extends HoldRow>(row: Row) => ({
+  ...row,
+  expires_at: utc(row.expires_at),
+  ended_at: utcOrNull(row.ended_at),
+  created_at: utc(row.created_at),
+});
+
+/** One hold. Refuses `not_found`. */
+export async function getHold(c: AppContext, workspace: string, id: string) {
+  const [row] = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select(holdColumns)
+      .from(hold)
+      .where(and(eq(hold.owner_id, permit.workspace_id), eq(hold.id, id), eq(hold.unit, credit))),
+  );
+  if (row === undefined) throw new Problem("not_found");
+  return shownHold(row);
+}
+
+/** A page of holds, newest first, and one more. */
+export async function listHolds(c: AppContext, workspace: string, page: Page, state: HoldState | undefined) {
+  const rows = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select(holdColumns)
+      .from(hold)
+      .where(
+        and(
+          eq(hold.owner_id, permit.workspace_id),
+          eq(hold.unit, credit),
+          state === undefined ? undefined : eq(hold.state, state),
+          page.after === null ? undefined : lt(hold.id, page.after),
+        ),
+      )
+      .orderBy(desc(hold.id))
+      .limit(page.limit + 1),
+  );
+  return rows.map(shownHold);
+}
+
+/** The pool of each entry's lot, in the order of the entries. */
+const pools = sql<(string | null)[]>`array(
+  select ${lot.pool} from unnest(${transaction.lots}) with ordinality e(lot_id, position)
+    left join ${lot} on ${lot.owner_id} = ${transaction.owner_id} and ${lot.unit} = ${transaction.unit} and ${lot.id} = e.lot_id
+   order by e.position)`;
+
+/** A page of transactions, newest first, and one more. */
+export async function listTransactions(c: AppContext, workspace: string, page: Page) {
+  const rows = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select({
+        id: transaction.id,
+        kind: transaction.kind,
+        amount: transaction.amount,
+        sides: transaction.sides,
+        lots: sql<(string | null)[]>`${transaction.lots}`.as("lots"),
+        amounts: transaction.amounts,
+        pools: pools.as("pools"),
+        reason: transaction.reason,
+        caused_by: transaction.caused_by,
+        created_at: transaction.created_at,
+      })
+      .from(transaction)
+      .where(
+        and(
+          eq(transaction.owner_id, permit.workspace_id),
+          eq(transaction.unit, credit),
+          page.after === null ? undefined : lt(transaction.id, page.after),
+        ),
+      )
+      .orderBy(desc(transaction.id))
+      .limit(page.limit + 1),
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    kind: row.kind,
+    amount: row.amount,
+    entries: row.sides.map((side, i) => ({
+      side,
+      pool: nth(row.pools, i),
+      lot_id: nth(row.lots, i),
+      amount: nth(row.amounts, i),
+    })),
+    reason: row.reason,
+    caused_by: row.caused_by,
+    created_at: utc(row.created_at),
+  }));
+}

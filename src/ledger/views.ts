@@ -1,0 +1,92 @@
+import { createRoute } from "@hono/zod-openapi";
+import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
+import { jsonAnswer, refusals, secured } from "../http/route.ts";
+import { router } from "../http/router.ts";
+import * as model from "./model.ts";
+import * as reads from "./reads.ts";
+
+const path = "/v1/workspaces/{workspace}/credits";
+const tags = ["credits"];
+
+const balanceRoute = createRoute({
+  method: "get",
+  path,
+  tags,
+  summary: "Get the balance",
+  description: "What is available, by pool, in the order in which it is spent; what is held; what is owed.",
+  ...secured("credits:read"),
+  request: { params: model.workspaceParams },
+  responses: { 200: jsonAnswer(model.balanceAnswer, "The balance"), ...refusals("not_found") },
+});
+
+const listHoldsRoute = createRoute({
+  method: "get",
+  path: `${path}/holds`,
+  tags,
+  summary: "List holds",
+  description: "Newest first.",
+  ...secured("credits:read"),
+  request: { params: model.workspaceParams, query: model.holdsQuery },
+  responses: { 200: jsonAnswer(pageAnswer(model.holdItem), "A page"), ...refusals("not_found", "cursor_invalid") },
+});
+
+const getHoldRoute = createRoute({
+  method: "get",
+  path: `${path}/holds/{hold}`,
+  tags,
+  summary: "Get a hold",
+  ...secured("credits:read"),
+  request: { params: model.holdParams },
+  responses: { 200: jsonAnswer(model.holdItem, "The hold"), ...refusals("not_found") },
+});
+
+const transactionsRoute = createRoute({
+  method: "get",
+  path: `${path}/transactions`,
+  tags,
+  summary: "List transactions",
+  description: "Every movement with its entries, newest first. Nothing is ever changed or removed here.",
+  ...secured("credits:read"),
+  request: { params: model.workspaceParams, query: model.transactionsQuery },
+  responses: {
+    200: jsonAnswer(pageAnswer(model.transactionItem), "A page"),
+    ...refusals("not_found", "cursor_invalid"),
+  },
+});
+
+const verifyRoute = createRoute({
+  method: "get",
+  path: "/v1/workspaces/{workspace}/ledger/verify",
+  tags: ["ledger"],
+  summary: "Let the ledger prove itself",
+  description: "Recomputes the workspace's accounts, of every unit, from their entries and compares.",
+  ...secured("credits:read"),
+  request: { params: model.workspaceParams },
+  responses: { 200: jsonAnswer(model.verifyAnswer, "Each check"), ...refusals("not_found") },
+});
+
+/** Everything that shows credits. */
+export const views = router()
+  .openapi(balanceRoute, async (c) => c.json(await reads.balance(c, c.req.valid("param").workspace), 200))
+  .openapi(listHoldsRoute, async (c) => {
+    const query = c.req.valid("query");
+    const page = pageOf(query);
+    const rows = await reads.listHolds(c, c.req.valid("param").workspace, page, query.state);
+    return c.json(
+      cut(rows, page, ({ id }) => id),
+      200,
+    );
+  })
+  .openapi(getHoldRoute, async (c) => {
+    const { workspace, hold } = c.req.valid("param");
+    return c.json(await reads.getHold(c, workspace, hold), 200);
+  })
+  .openapi(transactionsRoute, async (c) => {
+    const page = pageOf(c.req.valid("query"));
+    const rows = await reads.listTransactions(c, c.req.valid("param").workspace, page);
+    return c.json(
+      cut(rows, page, ({ id }) => id),
+      200,
+    );
+  })
+  .openapi(verifyRoute, async (c) => c.json(await reads.verify(c, c.req.valid("param").workspace), 200));
