@@ -7,6 +7,7 @@ import { readMigrations } from "./history.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
 import { refusals } from "./rules.ts";
 import { readSource, SourceError } from "./source.ts";
+import { squawk } from "./squawk.ts";
 import { readSnapshot, snapshotOf, snapshotText } from "./tables.ts";
 
 /** Where the truth is, and where its history goes. */
@@ -26,6 +27,13 @@ export interface Next {
   snapshot: string;
 }
 
+export interface NextOptions {
+  /** Words for the file's name, instead of what changed. */
+  title?: string | undefined;
+  /** Squawk's rules that this migration breaks knowingly. */
+  accept?: string[] | undefined;
+}
+
 /** This project's tables, routines and history. */
 export async function ourPlaces(): Promise<Places> {
   const tables: Record<string, unknown> = await import("../schema/index.ts");
@@ -36,28 +44,28 @@ export async function ourPlaces(): Promise<Places> {
  * The migration from what the history makes to what the source says; null when they say the same. Writes nothing.
  * Throws a SourceError that lists every rule that the source breaks.
  */
-export async function next(places: Places, words?: string): Promise<Next | null> {
+export async function next(places: Places, { title, accept = [] }: NextOptions = {}): Promise<Next | null> {
   const source = readSource(places.sql);
-  const broken = refusals(source);
-  if (broken.length > 0) {
-    throw new SourceError(broken.join("\n"));
-  }
   const history = readMigrations(places.migrations);
   const before = readSnapshot(join(places.migrations, "snapshot.json"));
   const after = snapshotOf(places.tables);
+  const broken = refusals(source, after);
+  if (broken.length > 0) {
+    throw new SourceError(broken.join("\n"));
+  }
   const found = await changes(history, source, before, after);
   const snapshot = snapshotText(after);
   if (found === null) {
     return null;
   }
   const number = String(Number(history.at(-1)?.name.slice(0, 4) ?? "0") + 1).padStart(4, "0");
-  const title = (words ?? found.title).toLowerCase().replaceAll(/[^a-z0-9]+/g, "_");
-  return { name: `${number}_${title}.sql`, text: compose(found), snapshot };
+  const words = (title ?? found.title).toLowerCase().replaceAll(/[^a-z0-9]+/g, "_");
+  return { name: `${number}_${words}.sql`, text: compose(found, accept), snapshot };
 }
 
-/** Writes the next migration; returns its name, or null when there is nothing to write. */
-export async function generate(places: Places, words?: string): Promise<string | null> {
-  const migration = await next(places, words);
+/** Writes the next migration; null when there is nothing to write. */
+export async function generate(places: Places, options?: NextOptions): Promise<Next | null> {
+  const migration = await next(places, options);
   if (migration === null) {
     return null;
   }
@@ -65,7 +73,7 @@ export async function generate(places: Places, words?: string): Promise<string |
   // Refused if another process wrote the same name meanwhile.
   writeFileSync(join(places.migrations, migration.name), migration.text, { flag: "wx" });
   writeFileSync(join(places.migrations, "snapshot.json"), migration.snapshot);
-  return migration.name;
+  return migration;
 }
 
 /** Throws the history away, so that the next migration is the first. For a version 0.x that nobody runs yet. */
@@ -79,8 +87,9 @@ export function squash(places: Places, version: string): void {
   rmSync(join(places.migrations, "snapshot.json"), { force: true });
 }
 
-const help = `npm run db:generate -- [--name words] [--check] [--squash]
+const help = `npm run db:generate -- [--name words] [--accept rule]… [--check] [--squash]
   writes migrations/NNNN_words.sql: what db/schema and db/sql say and the migrations before do not.
+  --accept  a rule of squawk's that this migration may break; npm run lint says which it breaks
   --check   writes nothing; exits 1 if there would be something to write
   --squash  only while the version is 0.x: throws all migrations away and writes one from zero. Every database that
             has run the old ones must be made anew (npm run dev -- --reset).`;
@@ -89,6 +98,7 @@ runAsCommand(import.meta, async () => {
   const { values } = parseArgs({
     options: {
       name: { type: "string" },
+      accept: { type: "string", multiple: true },
       check: { type: "boolean" },
       squash: { type: "boolean" },
       help: { type: "boolean", short: "h" },
@@ -100,7 +110,7 @@ runAsCommand(import.meta, async () => {
   }
   const places = await ourPlaces();
   if (values.check === true) {
-    const migration = await next(places, values.name);
+    const migration = await next(places);
     if (migration !== null) {
       throw new Error(`The source says more than the migrations: npm run db:generate would write ${migration.name}`);
     }
@@ -110,6 +120,16 @@ runAsCommand(import.meta, async () => {
     const manifest: unknown = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
     squash(places, z.looseObject({ version: z.string() }).parse(manifest).version);
   }
-  const name = await generate(places, values.name);
-  console.log(name === null ? "Nothing to write: the migrations say what the source says." : `migrations/${name}`);
+  const migration = await generate(places, { title: values.name, accept: values.accept });
+  if (migration === null) {
+    console.log("Nothing to write: the migrations say what the source says.");
+    return;
+  }
+  console.log(`migrations/${migration.name}`);
+  const warnings = squawk(migration.name, migration.text);
+  if (warnings.length > 0) {
+    console.warn(
+      [...warnings, "Make it otherwise, or generate it again with --accept and the rule's name."].join("\n"),
+    );
+  }
 });

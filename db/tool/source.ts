@@ -75,6 +75,11 @@ export function callers(file: SourceFile): string | null {
   return found?.groups?.["names"]?.replaceAll(/\n--/g, " ").trim() ?? null;
 }
 
+/** Does the Worker's role call this routine itself? */
+export function isForWorker(file: SourceFile): boolean {
+  return (callers(file) ?? "").split(",").some((caller) => /^worker\b/.test(caller.trim()));
+}
+
 /** The comment that a file opens with. */
 export function headerOf(file: SourceFile): string[] {
   const lines = file.text.split("\n");
@@ -119,10 +124,9 @@ function privileges(file: SourceFile): string[] {
   }
   if (file.kind === "routine" || file.kind === "before") {
     const routine = reference(signatureOf(statement));
-    const worker = (callers(file) ?? "").split(",").some((caller) => /^worker\b/.test(caller.trim()));
     return [
       `revoke all on ${routine} from public, ${workerRole};`,
-      ...(worker ? [`grant execute on ${routine} to ${workerRole};`] : []),
+      ...(isForWorker(file) ? [`grant execute on ${routine} to ${workerRole};`] : []),
     ];
   }
   if (file.kind === "view") {

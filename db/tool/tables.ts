@@ -14,7 +14,7 @@ const snapshotShape = z.looseObject({
     z.looseObject({
       name: z.string(),
       schema: z.string(),
-      columns: z.record(z.string(), z.looseObject({ name: z.string() })),
+      columns: z.record(z.string(), z.looseObject({ name: z.string(), default: z.unknown().optional() })),
     }),
   ),
   schemas: z.record(z.string(), z.string()),
