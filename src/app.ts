@@ -5,13 +5,14 @@ import { record } from "./http/request.ts";
 import { router } from "./http/router.ts";
 import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
+import { house } from "./ops/routes.ts";
 import { keys, workspaces } from "./people/routes.ts";
 
 /** The whole HTTP interface: the only file that knows every domain. */
 export const app = router();
 
 app.use(record);
-for (const routes of [movements, views, workspaces, keys]) app.route("/", routes);
+for (const routes of [movements, views, workspaces, keys, house]) app.route("/", routes);
 app.route("/", docs);
 
 const document = openApiText(app);

@@ -1,0 +1,115 @@
+import { createRoute } from "@hono/zod-openapi";
+import { settings } from "../env.ts";
+import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
+import { Problem } from "../http/problem.ts";
+import { jsonAnswer, refusals, secured } from "../http/route.ts";
+import { router } from "../http/router.ts";
+import { registry } from "../sweeps/registry.ts";
+import * as model from "./model.ts";
+import * as store from "./store.ts";
+
+/** A probe that waits longer than this has its answer. */
+const readyWithinMs = 5_000;
+
+const tags = ["ops"];
+
+const health = createRoute({
+  method: "get",
+  path: "/health",
+  tags,
+  summary: "Does the Worker live?",
+  description: "Asks nothing of the database.",
+  responses: { 200: jsonAnswer(model.healthAnswer, "It does") },
+});
+
+const ready = createRoute({
+  method: "get",
+  path: "/ready",
+  tags,
+  summary: "Does the database answer?",
+  responses: {
+    200: jsonAnswer(model.readyAnswer, "It does"),
+    ...refusals("database_unavailable", "misconfigured"),
+  },
+});
+
+const alarms = createRoute({
+  method: "get",
+  path: "/v1/alarms",
+  tags,
+  summary: "List alarms",
+  description: "What a person must look at, newest first. One is open once for each code and subject.",
+  ...secured("ops:read"),
+  request: { query: model.alarmsQuery },
+  responses: {
+    200: jsonAnswer(pageAnswer(model.alarmItem), "A page"),
+    ...refusals("cursor_invalid", "operator_key_required"),
+  },
+});
+
+const sweeps = createRoute({
+  method: "get",
+  path: "/v1/sweeps",
+  tags,
+  summary: "List sweeps",
+  description: "Every sweep of the registry with its last run.",
+  ...secured("ops:read"),
+  responses: { 200: jsonAnswer(model.sweepsAnswer, "All of them"), ...refusals("operator_key_required") },
+});
+
+const audit = createRoute({
+  method: "get",
+  path: "/v1/audit",
+  tags,
+  summary: "List the audit",
+  description: "Who changed what, newest first. Rows are never changed or removed.",
+  ...secured("ops:read"),
+  request: { query: model.auditQuery },
+  responses: {
+    200: jsonAnswer(pageAnswer(model.auditItem), "A page"),
+    ...refusals("cursor_invalid", "operator_key_required"),
+  },
+});
+
+/** How the house is. */
+export const house = router()
+  .openapi(health, (c) => c.json({ status: "alive" as const }, 200))
+  .openapi(ready, async (c) => {
+    const { database } = settings(c.env);
+    const started = performance.now();
+    const late = AbortSignal.timeout(readyWithinMs);
+    const answer = await Promise.race([
+      store.readiness(database, c.get("trace")),
+      new Promise<never>((_, reject) => {
+        late.addEventListener("abort", () => reject(new Error(`no answer within ${readyWithinMs} ms`)));
+      }),
+    ]).catch((cause: unknown) => {
+      throw new Problem("database_unavailable", {}, { cause });
+    });
+    const latency_ms = Math.round(performance.now() - started);
+    return c.json({ status: "ready" as const, latency_ms, ...answer }, 200);
+  })
+  .openapi(alarms, async (c) => {
+    const query = c.req.valid("query");
+    const page = pageOf(query);
+    return c.json(
+      cut(await store.listAlarms(c, page, query.state), page, ({ id }) => id),
+      200,
+    );
+  })
+  .openapi(sweeps, async (c) => {
+    const runs = await store.lastRuns(c);
+    const never = { running: false, last_started_at: null, lag_seconds: null, last_run: null };
+    const data = registry.map(({ name, interval_seconds, batch, budget_ms }) =>
+      Object.assign({ name, interval_seconds, batch, budget_seconds: budget_ms / 1000 }, runs.get(name) ?? never),
+    );
+    return c.json({ data }, 200);
+  })
+  .openapi(audit, async (c) => {
+    const query = c.req.valid("query");
+    const page = pageOf(query);
+    return c.json(
+      cut(await store.listAudit(c, page, query.workspace_id), page, ({ id }) => id),
+      200,
+    );
+  });
