@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { Pool } from "pg";
+import type { Client } from "pg";
 import { inject } from "vitest";
 import { migrate } from "../../db/tool/migrate.ts";
 import { prepareWorkerRole } from "../../db/tool/role.ts";
 import { createDatabase, ownerRole, urlFor, withClient, workerRole } from "../world/roles.ts";
+import { oncePerRun } from "./once.ts";
 
 /** A database of one test file's own, with the whole schema in it and nobody else's rows. */
 export interface TestDatabase {
@@ -18,9 +20,6 @@ export interface TestDatabase {
 }
 
 const template = "tollgate_template";
-
-/** Any number: it only has to be the same in every worker of the run. */
-const templateLock = 7_460_001;
 
 /** Makes a migrated database: a copy of the run's template, which the first caller migrates. */
 export async function createTestDatabase(): Promise<TestDatabase> {
@@ -63,24 +62,19 @@ function testDatabase(name: string): TestDatabase {
   };
 }
 
-/** Several workers ask at once and one migrates; the others wait at the lock. A template is whole when it is closed. */
+/** A template is whole when it is closed to connections, which copying it needs too. */
 async function makeTemplateOnce(): Promise<void> {
   const { superuserUrl, ownerPassword, workerPassword } = inject("postgres");
-  await withClient(superuserUrl, async (client) => {
-    await client.query("select pg_advisory_lock($1)", [templateLock]);
-    const found = await client.query<{ whole: boolean }>(
-      "select not datallowconn as whole from pg_database where datname = $1",
-      [template],
-    );
-    if (found.rows[0]?.whole === true) {
-      return;
-    }
+  const isWhole = async (client: Client): Promise<boolean> => {
+    const found = await client.query("select from pg_database where datname = $1 and not datallowconn", [template]);
+    return found.rowCount === 1;
+  };
+  await oncePerRun(template, isWhole, async (client) => {
     await client.query(`drop database if exists ${template} with (force)`);
     await createDatabase(superuserUrl, template);
     const ownerUrl = urlFor(superuserUrl, template, ownerRole, ownerPassword);
     await migrate(ownerUrl);
     await withClient(ownerUrl, (owner) => prepareWorkerRole(owner, workerPassword));
-    // Copying needs a template that nobody is connected to.
     await client.query(`alter database ${template} with is_template true allow_connections false`);
   });
 }

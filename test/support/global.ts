@@ -1,4 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startEphemeralCluster } from "../world/postgres.ts";
 import { createOwner } from "../world/roles.ts";
@@ -7,6 +10,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** The cluster of this run: where it is and the passwords of its roles. */
     postgres: { superuserUrl: string; ownerPassword: string; workerPassword: string };
+    /** Where this run's bundle of the Worker goes. */
+    bundle: string;
   }
 }
 
@@ -20,5 +25,10 @@ export default async function startPostgresForTests(project: TestProject): Promi
     ownerPassword,
     workerPassword: randomBytes(16).toString("base64url"),
   });
-  return () => cluster.stop();
+  const bundle = mkdtempSync(join(tmpdir(), "tollgate-bundle-"));
+  project.provide("bundle", bundle);
+  return async () => {
+    rmSync(bundle, { recursive: true, force: true });
+    await cluster.stop();
+  };
 }
