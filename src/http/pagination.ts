@@ -20,7 +20,7 @@ export const pageQuery = { limit, cursor };
 
 /** The answer of a list. */
 export function pageAnswer<Item extends z.ZodType>(item: Item) {
-  return z.strictObject({
+  return z.object({
     data: z.array(item),
     next_cursor: z.string().nullable().meta({ description: "For `?cursor=`; null on the last page." }),
   });

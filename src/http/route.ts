@@ -18,13 +18,17 @@ export const scopes = [
 export type Scope = (typeof scopes)[number];
 
 /** The Idempotency-Key header as routes declare it. */
-const idempotencyHeader = z.string().meta({
-  param: { name: "Idempotency-Key", in: "header" },
-  description:
-    "Names this one operation: 1 to 255 printable ASCII characters, not beginning with `tg:`. The same key with the " +
-    "same request answers what the first call answered, with `Idempotent-Replayed: true`.",
-  example: "order-4711-spend",
-});
+const idempotencyHeader = z
+  .string()
+  .min(1)
+  .max(255)
+  .meta({
+    param: { name: "Idempotency-Key", in: "header" },
+    description:
+      "Names this one operation: 1 to 255 printable ASCII characters, not beginning with `tg:`. The same key with the " +
+      "same request answers what the first call answered, with `Idempotent-Replayed: true`.",
+    example: "order-4711-spend",
+  });
 
 /** For routes that move value: 400 `idempotency_key_required` without the header. */
 export const idempotencyRequired = z.object({ "Idempotency-Key": idempotencyHeader });
@@ -44,46 +48,68 @@ export function secured(scope: Scope): { security: Record<string, string[]>[] } 
   return { security: [{ api_key: [scope] }] };
 }
 
-/** A JSON body. Not `required`: an absent body is read as `{}`. */
+/** A JSON body. An absent body is read as `{}`, so it is required only where a member is. */
 export function jsonBody<Schema extends z.ZodType>(schema: Schema) {
-  return { content: { "application/json": { schema } } };
+  return { required: !schema.safeParse({}).success, content: { "application/json": { schema } } };
 }
+
+const text = "string" as const;
+const requestId = { schema: { type: text, format: "uuid" }, description: "Names the request in our log." };
+
+const replayed = {
+  schema: { type: text, enum: ["true"] },
+  description: "Present when this is the answer of an earlier call with the same Idempotency-Key.",
+};
 
 /** A JSON answer. */
 export function jsonAnswer<Schema extends z.ZodType>(schema: Schema, description: string) {
-  return {
-    description,
-    headers: {
-      "Request-Id": {
-        schema: { type: "string" as const, format: "uuid" },
-        description: "Names the request in our log",
-      },
-    },
-    content: { "application/json": { schema } },
-  };
+  return { description, headers: { "Request-Id": requestId }, content: { "application/json": { schema } } };
 }
 
-/**
- * The refusals of a route, beside those that every route has. Their answers carry no type: handlers throw problems
- * and never return them.
- */
-export function refusals(...codes: Code[]): object {
-  const common: Code[] = [
-    "validation_failed",
-    "unauthenticated",
-    "forbidden",
-    "internal_error",
-    "database_unavailable",
-  ];
-  const byStatus = new Map<number, Code[]>();
-  for (const code of [...common, ...codes]) {
-    const { status } = problems[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
-  }
-  const responses: Record<number, unknown> = {};
-  for (const [status, listed] of byStatus) {
+/** The JSON answer of a call that takes an Idempotency-Key. */
+export function keyedAnswer<Schema extends z.ZodType>(schema: Schema, description: string) {
+  const headers = { "Request-Id": requestId, "Idempotent-Replayed": replayed };
+  return { description, headers, content: { "application/json": { schema } } };
+}
+
+/** What any call with an API key may be refused with. */
+const anySecured: Code[] = [
+  "validation_failed",
+  "unauthenticated",
+  "forbidden",
+  "internal_error",
+  "database_busy",
+  "database_unavailable",
+];
+
+/** The refusals of a route that reads. */
+export function readRefusals(...codes: Code[]): object {
+  return refusals([...anySecured, ...codes]);
+}
+
+/** The refusals of a route that writes: those of its body and of its key among them. */
+export function writeRefusals(...codes: Code[]): object {
+  return refusals([
+    ...anySecured,
+    "malformed_json",
+    "body_too_large",
+    "unsupported_media_type",
+    "idempotency_key_invalid",
+    "idempotency_key_reused",
+    "outcome_unknown",
+    ...codes,
+  ]);
+}
+
+/** Documents codes by status. Their answers carry no type: handlers throw problems and never return them. */
+export function refusals(codes: Code[]): object {
+  const responses: Record<number, { description: string; content: object }> = {};
+  for (const code of codes) {
+    const { status, title } = problems[code];
+    const line = `\`${code}\`: ${title}.`;
+    const known = responses[status]?.description;
     responses[status] = {
-      description: listed.map((code) => `\`${code}\`: ${problems[code].title}`).join(". "),
+      description: known === undefined ? line : `${known} ${line}`,
       content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
     };
   }

@@ -1,59 +1,62 @@
 import { createRoute } from "@hono/zod-openapi";
-import { idempotencyRequired, jsonAnswer, jsonBody, refusals, secured } from "../http/route.ts";
+import { idempotencyRequired, jsonBody, keyedAnswer, secured, writeRefusals } from "../http/route.ts";
 import { router } from "../http/router.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
 
 const path = "/v1/workspaces/{workspace}/credits";
 const tags = ["credits"];
-const keyed = ["idempotency_key_required", "idempotency_key_invalid", "idempotency_key_reused"] as const;
-const moves = [...keyed, "idempotency_key_expired", "not_found"] as const;
+const moves = ["idempotency_key_required", "idempotency_key_expired", "not_found"] as const;
 
 const grantRoute = createRoute({
   method: "post",
   path: `${path}/grants`,
+  operationId: "grantCredits",
   tags,
   summary: "Grant credits",
   description: "Adds to a pool; what is already there stays. A debt is paid first.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.grantBody) },
   responses: {
-    201: jsonAnswer(model.movedAnswer, "Granted"),
-    ...refusals(...moves, "expires_in_past", "balance_limit_exceeded"),
+    201: keyedAnswer(model.movedAnswer, "Granted"),
+    ...writeRefusals(...moves, "expires_in_past", "balance_limit_exceeded"),
   },
 });
 
 const resetRoute = createRoute({
   method: "put",
   path: `${path}/pools/subscription`,
+  operationId: "resetSubscriptionCredits",
   tags,
   summary: "Set the subscription credits",
   description: "What is left in the pool expires and it holds `amount` anew, less any debt. No other pool is touched.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.resetBody) },
   responses: {
-    200: jsonAnswer(model.movedAnswer, "Set"),
-    ...refusals(...moves, "expires_in_past", "balance_limit_exceeded"),
+    200: keyedAnswer(model.movedAnswer, "Set"),
+    ...writeRefusals(...moves, "expires_in_past", "balance_limit_exceeded"),
   },
 });
 
 const spendRoute = createRoute({
   method: "post",
   path: `${path}/spend`,
+  operationId: "spendCredits",
   tags,
   summary: "Spend credits",
   description: "Takes from the subscription credits first, then from the rest by soonest expiry. All of it or nothing.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.spendBody) },
   responses: {
-    200: jsonAnswer(model.spendAnswer, "Spent; `drawn` names the pools"),
-    ...refusals(...moves, "insufficient_credits"),
+    200: keyedAnswer(model.spendAnswer, "Spent; `drawn` names the pools"),
+    ...writeRefusals(...moves, "insufficient_credits"),
   },
 });
 
 const batchRoute = createRoute({
   method: "post",
   path: `${path}/spend/batch`,
+  operationId: "spendCreditsBatch",
   tags,
   summary: "Spend many times in one call",
   description:
@@ -61,70 +64,75 @@ const batchRoute = createRoute({
     "Idempotency-Keys of single spends: an item that was already spent is `replayed` and takes nothing.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.batchBody) },
-  responses: { 200: jsonAnswer(model.batchAnswer, "Each item's outcome"), ...refusals(...moves) },
+  responses: { 200: keyedAnswer(model.batchAnswer, "Each item's outcome"), ...writeRefusals(...moves) },
 });
 
 const holdRoute = createRoute({
   method: "post",
   path: `${path}/holds`,
+  operationId: "holdCredits",
   tags,
   summary: "Hold credits",
   description: "Takes credits out of the pools until the hold is settled or released, or ends by itself.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.holdBody) },
-  responses: { 201: jsonAnswer(model.heldAnswer, "Held"), ...refusals(...moves, "insufficient_credits") },
+  responses: { 201: keyedAnswer(model.heldAnswer, "Held"), ...writeRefusals(...moves, "insufficient_credits") },
 });
 
 const settleRoute = createRoute({
   method: "post",
   path: `${path}/holds/{hold}/settle`,
+  operationId: "settleHold",
   tags,
   summary: "Settle a hold",
   description: "Spends `amount` of the hold, all of it without one; the rest returns to the pools it came from.",
   ...secured("credits:write"),
   request: { params: model.holdParams, headers: idempotencyRequired, body: jsonBody(model.settleBody) },
   responses: {
-    200: jsonAnswer(model.endedAnswer, "Settled"),
-    ...refusals(...moves, "hold_ended", "amount_exceeds_hold"),
+    200: keyedAnswer(model.endedAnswer, "Settled"),
+    ...writeRefusals(...moves, "hold_ended", "amount_exceeds_hold"),
   },
 });
 
 const releaseRoute = createRoute({
   method: "post",
   path: `${path}/holds/{hold}/release`,
+  operationId: "releaseHold",
   tags,
   summary: "Release a hold",
   description: "Returns all of the hold to the pools it came from.",
   ...secured("credits:write"),
   request: { params: model.holdParams, headers: idempotencyRequired, body: jsonBody(model.releaseBody) },
-  responses: { 200: jsonAnswer(model.endedAnswer, "Released"), ...refusals(...moves, "hold_ended") },
+  responses: { 200: keyedAnswer(model.endedAnswer, "Released"), ...writeRefusals(...moves, "hold_ended") },
 });
 
 const adjustRoute = createRoute({
   method: "post",
   path: `${path}/adjustments`,
+  operationId: "adjustCredits",
   tags,
   summary: "Correct a balance",
   description: "An operator's correction, with a reason and an audit row. Above zero gives, below zero takes.",
   ...secured("ledger:adjust"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.adjustBody) },
   responses: {
-    201: jsonAnswer(model.adjustAnswer, "Adjusted"),
-    ...refusals(...moves, "insufficient_credits", "balance_limit_exceeded"),
+    201: keyedAnswer(model.adjustAnswer, "Adjusted"),
+    ...writeRefusals(...moves, "insufficient_credits", "balance_limit_exceeded"),
   },
 });
 
 const reverseRoute = createRoute({
   method: "post",
   path: `${path}/transactions/{transaction}/reverse`,
+  operationId: "reverseTransaction",
   tags,
   summary: "Reverse a transaction",
   description: "Undoes it by a new transaction, once; with a reason and an audit row.",
   ...secured("ledger:adjust"),
   request: { params: model.transactionParams, headers: idempotencyRequired, body: jsonBody(model.reverseBody) },
   responses: {
-    201: jsonAnswer(model.reverseAnswer, "Reversed"),
-    ...refusals(...moves, "transaction_not_reversible", "transaction_reversed", "balance_limit_exceeded"),
+    201: keyedAnswer(model.reverseAnswer, "Reversed"),
+    ...writeRefusals(...moves, "transaction_not_reversible", "transaction_reversed", "balance_limit_exceeded"),
   },
 });
 

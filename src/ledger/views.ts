@@ -1,6 +1,6 @@
 import { createRoute } from "@hono/zod-openapi";
 import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
-import { jsonAnswer, refusals, secured } from "../http/route.ts";
+import { jsonAnswer, readRefusals, secured } from "../http/route.ts";
 import { router } from "../http/router.ts";
 import * as model from "./model.ts";
 import * as reads from "./reads.ts";
@@ -11,38 +11,42 @@ const tags = ["credits"];
 const balanceRoute = createRoute({
   method: "get",
   path,
+  operationId: "getCredits",
   tags,
   summary: "Get the balance",
   description: "What is available, by pool, in the order in which it is spent; what is held; what is owed.",
   ...secured("credits:read"),
   request: { params: model.workspaceParams },
-  responses: { 200: jsonAnswer(model.balanceAnswer, "The balance"), ...refusals("not_found") },
+  responses: { 200: jsonAnswer(model.balanceAnswer, "The balance"), ...readRefusals("not_found") },
 });
 
 const listHoldsRoute = createRoute({
   method: "get",
   path: `${path}/holds`,
+  operationId: "listHolds",
   tags,
   summary: "List holds",
   description: "Newest first.",
   ...secured("credits:read"),
   request: { params: model.workspaceParams, query: model.holdsQuery },
-  responses: { 200: jsonAnswer(pageAnswer(model.holdItem), "A page"), ...refusals("not_found", "cursor_invalid") },
+  responses: { 200: jsonAnswer(pageAnswer(model.holdItem), "A page"), ...readRefusals("not_found", "cursor_invalid") },
 });
 
 const getHoldRoute = createRoute({
   method: "get",
   path: `${path}/holds/{hold}`,
+  operationId: "getHold",
   tags,
   summary: "Get a hold",
   ...secured("credits:read"),
   request: { params: model.holdParams },
-  responses: { 200: jsonAnswer(model.holdItem, "The hold"), ...refusals("not_found") },
+  responses: { 200: jsonAnswer(model.holdItem, "The hold"), ...readRefusals("not_found") },
 });
 
 const transactionsRoute = createRoute({
   method: "get",
   path: `${path}/transactions`,
+  operationId: "listTransactions",
   tags,
   summary: "List transactions",
   description: "Every movement with its entries, newest first. Nothing is ever changed or removed here.",
@@ -50,19 +54,20 @@ const transactionsRoute = createRoute({
   request: { params: model.workspaceParams, query: model.transactionsQuery },
   responses: {
     200: jsonAnswer(pageAnswer(model.transactionItem), "A page"),
-    ...refusals("not_found", "cursor_invalid"),
+    ...readRefusals("not_found", "cursor_invalid"),
   },
 });
 
 const verifyRoute = createRoute({
   method: "get",
   path: "/v1/workspaces/{workspace}/ledger/verify",
+  operationId: "verifyLedger",
   tags: ["ledger"],
   summary: "Let the ledger prove itself",
   description: "Recomputes the workspace's accounts, of every unit, from their entries and compares.",
   ...secured("credits:read"),
   request: { params: model.workspaceParams },
-  responses: { 200: jsonAnswer(model.verifyAnswer, "Each check"), ...refusals("not_found") },
+  responses: { 200: jsonAnswer(model.verifyAnswer, "Each check"), ...readRefusals("not_found") },
 });
 
 /** Everything that shows credits. */

@@ -7,9 +7,9 @@ const count = z.int().min(0);
 /** What the database or a domain wrote down about a thing; its members depend on the code or action. */
 const detail = z.record(z.string(), z.unknown());
 
-export const healthAnswer = z.strictObject({ status: z.literal("alive") });
+export const healthAnswer = z.object({ status: z.literal("alive") });
 
-export const readyAnswer = z.strictObject({
+export const readyAnswer = z.object({
   status: z.literal("ready"),
   latency_ms: count.meta({ description: "One round trip to the database, as the Worker saw it." }),
   database_time: moment,
@@ -24,7 +24,7 @@ export const readyAnswer = z.strictObject({
 
 export const alarmsQuery = z.strictObject({ ...pageQuery, state: z.enum(["open", "closed"]).default("open") });
 
-export const alarmItem = z.strictObject({
+export const alarmItem = z.object({
   id: uuid,
   code: z.string().meta({ example: "sweep_failed" }),
   subject: z.string(),
@@ -35,9 +35,9 @@ export const alarmItem = z.strictObject({
   closed_at: moment.nullable(),
 });
 
-export const sweepsAnswer = z.strictObject({
+export const sweepsAnswer = z.object({
   data: z.array(
-    z.strictObject({
+    z.object({
       name: z.string(),
       interval_seconds: count,
       batch: count,
@@ -46,7 +46,7 @@ export const sweepsAnswer = z.strictObject({
       last_started_at: moment.nullable(),
       lag_seconds: count.nullable().meta({ description: "Since the last start; null before the first." }),
       last_run: z
-        .strictObject({
+        .object({
           id: uuid,
           finished_at: moment.nullable(),
           processed: count,
@@ -61,7 +61,7 @@ export const sweepsAnswer = z.strictObject({
 
 export const auditQuery = z.strictObject({ ...pageQuery, workspace_id: uuid.optional() });
 
-export const auditItem = z.strictObject({
+export const auditItem = z.object({
   id: uuid,
   workspace_id: uuid.nullable(),
   actor: z.string(),

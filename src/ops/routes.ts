@@ -2,7 +2,7 @@ import { createRoute } from "@hono/zod-openapi";
 import { settings } from "../env.ts";
 import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
 import { Problem } from "../http/problem.ts";
-import { jsonAnswer, refusals, secured } from "../http/route.ts";
+import { jsonAnswer, readRefusals, refusals, secured } from "../http/route.ts";
 import { router } from "../http/router.ts";
 import { registry } from "../sweeps/registry.ts";
 import * as model from "./model.ts";
@@ -16,6 +16,7 @@ const tags = ["ops"];
 const health = createRoute({
   method: "get",
   path: "/health",
+  operationId: "getHealth",
   tags,
   summary: "Does the Worker live?",
   description: "Asks nothing of the database.",
@@ -25,17 +26,19 @@ const health = createRoute({
 const ready = createRoute({
   method: "get",
   path: "/ready",
+  operationId: "getReadiness",
   tags,
   summary: "Does the database answer?",
   responses: {
     200: jsonAnswer(model.readyAnswer, "It does"),
-    ...refusals("database_unavailable", "misconfigured"),
+    ...refusals(["database_unavailable", "misconfigured"]),
   },
 });
 
 const alarms = createRoute({
   method: "get",
   path: "/v1/alarms",
+  operationId: "listAlarms",
   tags,
   summary: "List alarms",
   description: "What a person must look at, newest first. One is open once for each code and subject.",
@@ -43,23 +46,25 @@ const alarms = createRoute({
   request: { query: model.alarmsQuery },
   responses: {
     200: jsonAnswer(pageAnswer(model.alarmItem), "A page"),
-    ...refusals("cursor_invalid", "operator_key_required"),
+    ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
 
 const sweeps = createRoute({
   method: "get",
   path: "/v1/sweeps",
+  operationId: "listSweeps",
   tags,
   summary: "List sweeps",
   description: "Every sweep of the registry with its last run.",
   ...secured("ops:read"),
-  responses: { 200: jsonAnswer(model.sweepsAnswer, "All of them"), ...refusals("operator_key_required") },
+  responses: { 200: jsonAnswer(model.sweepsAnswer, "All of them"), ...readRefusals("operator_key_required") },
 });
 
 const audit = createRoute({
   method: "get",
   path: "/v1/audit",
+  operationId: "listAudit",
   tags,
   summary: "List the audit",
   description: "Who changed what, newest first. Rows are never changed or removed.",
@@ -67,7 +72,7 @@ const audit = createRoute({
   request: { query: model.auditQuery },
   responses: {
     200: jsonAnswer(pageAnswer(model.auditItem), "A page"),
-    ...refusals("cursor_invalid", "operator_key_required"),
+    ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
 

@@ -7,7 +7,7 @@ const longestKeySeconds = 366 * 24 * 60 * 60;
 
 export const workspaceBody = z.strictObject({ name });
 export const workspaceParams = z.strictObject({ workspace: uuid });
-export const workspaceAnswer = z.strictObject({ id: uuid, name: z.string(), created_at: moment });
+export const workspaceAnswer = z.object({ id: uuid, name: z.string(), created_at: moment });
 
 const scope = z.enum(scopes);
 
@@ -28,7 +28,7 @@ export const keyBody = z.strictObject({
 export const keyParams = z.strictObject({ key: uuid });
 export const revokeBody = z.strictObject({});
 
-export const keyItem = z.strictObject({
+export const keyItem = z.object({
   id: uuid,
   workspace_id: uuid.nullable(),
   name: z.string(),
@@ -45,4 +45,4 @@ export const keyAnswer = keyItem.extend({
   }),
 });
 
-export const revokedAnswer = z.strictObject({ id: uuid, revoked_at: moment });
+export const revokedAnswer = z.object({ id: uuid, revoked_at: moment });

@@ -1,38 +1,48 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { cut, pageAnswer, pageOf, pageQuery } from "../http/pagination.ts";
-import { idempotencyOptional, jsonAnswer, jsonBody, refusals, secured } from "../http/route.ts";
+import {
+  idempotencyOptional,
+  jsonAnswer,
+  jsonBody,
+  keyedAnswer,
+  readRefusals,
+  secured,
+  writeRefusals,
+} from "../http/route.ts";
 import { router } from "../http/router.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
 
-const keyed = ["idempotency_key_invalid", "idempotency_key_reused", "operator_key_required"] as const;
 const listQuery = z.strictObject(pageQuery);
 
 const createWorkspace = createRoute({
   method: "post",
   path: "/v1/workspaces",
+  operationId: "createWorkspace",
   tags: ["workspaces"],
   summary: "Create a workspace",
   description: "A workspace is a customer of yours: whatever owns credits.",
   ...secured("workspaces:write"),
   request: { headers: idempotencyOptional, body: jsonBody(model.workspaceBody) },
-  responses: { 201: jsonAnswer(model.workspaceAnswer, "Created"), ...refusals(...keyed) },
+  responses: { 201: keyedAnswer(model.workspaceAnswer, "Created"), ...writeRefusals("operator_key_required") },
 });
 
 const getWorkspace = createRoute({
   method: "get",
   path: "/v1/workspaces/{workspace}",
+  operationId: "getWorkspace",
   tags: ["workspaces"],
   summary: "Get a workspace",
   ...secured("workspaces:read"),
   request: { params: model.workspaceParams },
-  responses: { 200: jsonAnswer(model.workspaceAnswer, "The workspace"), ...refusals("not_found") },
+  responses: { 200: jsonAnswer(model.workspaceAnswer, "The workspace"), ...readRefusals("not_found") },
 });
 
 const listWorkspaces = createRoute({
   method: "get",
   path: "/v1/workspaces",
+  operationId: "listWorkspaces",
   tags: ["workspaces"],
   summary: "List workspaces",
   description: "Newest first. For an operator's key.",
@@ -40,27 +50,29 @@ const listWorkspaces = createRoute({
   request: { query: listQuery },
   responses: {
     200: jsonAnswer(pageAnswer(model.workspaceAnswer), "A page"),
-    ...refusals("cursor_invalid", "operator_key_required"),
+    ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
 
 const createKey = createRoute({
   method: "post",
   path: "/v1/keys",
+  operationId: "createKey",
   tags: ["keys"],
   summary: "Create an API key",
   description: "The answer shows the key, this once. A workspace's key may only read it and spend its credits.",
   ...secured("keys:write"),
   request: { headers: idempotencyOptional, body: jsonBody(model.keyBody) },
   responses: {
-    201: jsonAnswer(model.keyAnswer, "Created"),
-    ...refusals(...keyed, "not_found", "scope_not_for_workspace"),
+    201: keyedAnswer(model.keyAnswer, "Created"),
+    ...writeRefusals("operator_key_required", "not_found", "scope_not_for_workspace"),
   },
 });
 
 const listKeys = createRoute({
   method: "get",
   path: "/v1/keys",
+  operationId: "listKeys",
   tags: ["keys"],
   summary: "List API keys",
   description: "Newest first, revoked ones too, without the keys themselves. For an operator's key.",
@@ -68,19 +80,23 @@ const listKeys = createRoute({
   request: { query: listQuery },
   responses: {
     200: jsonAnswer(pageAnswer(model.keyItem), "A page"),
-    ...refusals("cursor_invalid", "operator_key_required"),
+    ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
 
 const revokeKey = createRoute({
   method: "post",
   path: "/v1/keys/{key}/revoke",
+  operationId: "revokeKey",
   tags: ["keys"],
   summary: "Revoke an API key",
   description: "It stops working with the next request. Revoking again answers the same.",
   ...secured("keys:write"),
   request: { params: model.keyParams, headers: idempotencyOptional, body: jsonBody(model.revokeBody) },
-  responses: { 200: jsonAnswer(model.revokedAnswer, "Revoked"), ...refusals(...keyed, "not_found") },
+  responses: {
+    200: keyedAnswer(model.revokedAnswer, "Revoked"),
+    ...writeRefusals("operator_key_required", "not_found"),
+  },
 });
 
 /** The operator's customers. */
