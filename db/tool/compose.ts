@@ -1,4 +1,5 @@
-import { frozen, key, opening } from "./history.ts";
+import { alterations, domainIn, domainReference } from "./domain.ts";
+import { frozen, key, opening, quotedText } from "./history.ts";
 import type { Migration, Piece } from "./history.ts";
 import { isReplaceable, quoted, reference, routineIn } from "./signature.ts";
 import { inOrder, pieceOf, SourceError, triggerTable } from "./source.ts";
@@ -56,7 +57,8 @@ export async function changes(
   const same = snapshotText(before) === snapshotText(after);
   const { ddl, tables } = same ? { ddl: [], tables: [] } : await tableChanges(before, after);
 
-  const pieces = (...some: Piece["kind"][]) => made.filter((piece) => some.includes(piece.kind)).map(make);
+  const pieces = (...some: Piece["kind"][]) =>
+    made.filter((piece) => some.includes(piece.kind)).map((piece) => make(piece, old.get(key(piece))));
   const dropped = (kind: Piece["kind"]) => [
     ...gone.filter((piece) => piece.kind === kind).map(drop),
     ...changed
@@ -94,8 +96,18 @@ export function compose({ parts }: Changes, accepted: string[]): string {
   return `${[head + ignore, ...parts.map((part) => `${part.opening}\n${part.text}`.trim())].join("\n\n")}\n`;
 }
 
-function make(piece: Piece): Part {
-  return { opening: opening(piece), text: piece.text };
+function make(piece: Piece, old: Piece | undefined): Part {
+  const [from, to] = [domainIn(old?.text ?? ""), domainIn(piece.text)];
+  if (from === null || to === null) {
+    return { opening: opening(piece), text: piece.text };
+  }
+  const alters = alterations(from, to);
+  if (alters === null) {
+    throw new SourceError(
+      `db/sql: ${piece.name} is in use and only its checks can change: give the new one its own name.`,
+    );
+  }
+  return { opening: opening(piece, "alter"), text: [...alters, quotedText(piece.text)].join("\n") };
 }
 
 function drop(piece: Piece): Part {
@@ -106,8 +118,9 @@ function dropText({ kind, name, text }: Piece): string {
   switch (kind) {
     case "routine":
     case "before": {
-      const routine = routineIn(text);
-      return routine === null ? "" : `drop ${reference(routine)};`;
+      const [routine, domain] = [routineIn(text), domainIn(text)];
+      const what = routine === null ? domain && domainReference(domain) : reference(routine);
+      return what === null ? "" : `drop ${what};`;
     }
     case "view":
       return `drop view ${quoted(...name.split("."))};`;

@@ -1,7 +1,9 @@
+import { writeFile } from "node:fs/promises";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { catalogueText, differences } from "./catalogue.ts";
 import { changes, compose } from "./compose.ts";
 import { readMigrations } from "./history.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
@@ -76,6 +78,18 @@ export async function generate(places: Places, options?: NextOptions): Promise<N
   return migration;
 }
 
+/** Writes down what the migrations make from zero, for `db:check` to hold any database against. */
+async function writeCatalogue(places: Places): Promise<void> {
+  const { fromZero } = await import("./from-zero.ts");
+  await fromZero(places, async ({ migrated, source }) => {
+    const lines = differences(source, migrated);
+    if (lines.length > 0) {
+      throw new Error(["The migrations from zero do not make what the source says:", ...lines].join("\n"));
+    }
+    await writeFile(join(places.migrations, "catalogue.json"), catalogueText(migrated));
+  });
+}
+
 /** Throws the history away, so that the next migration is the first. For a version 0.x that nobody runs yet. */
 export function squash(places: Places, version: string): void {
   if (!version.startsWith("0.")) {
@@ -121,6 +135,8 @@ runAsCommand(import.meta, async () => {
     squash(places, z.looseObject({ version: z.string() }).parse(manifest).version);
   }
   const migration = await generate(places, { title: values.name, accept: values.accept });
+  // Written even if nothing else was: after a merge it is neither branch's.
+  await writeCatalogue(places);
   if (migration === null) {
     console.log("Nothing to write: the migrations say what the source says.");
     return;

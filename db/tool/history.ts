@@ -25,7 +25,7 @@ export interface Migration {
 const fileName = /^\d{4}_[a-z0-9_]+\.sql$/;
 
 /** Each part of a migration opens with such a line; a later branch's generator and the runner read them. */
-const marker = /^-- @(?<verb>drop )?(?<kind>[a-z]+)(?: (?<names>.+))?$/;
+const marker = /^-- @(?:(?<verb>drop|alter) )?(?<kind>[a-z]+)(?: (?<names>.+))?$/;
 
 /** The migrations of a folder, in the order they run. Throws at a file that is not one. */
 export function readMigrations(directory: string): Migration[] {
@@ -40,9 +40,17 @@ export function readMigrations(directory: string): Migration[] {
   });
 }
 
-/** The line that opens a part. */
-export function opening(piece: Pick<Piece, "kind" | "name">, verb: "make" | "drop" = "make"): string {
-  return `-- @${verb === "drop" ? "drop " : ""}${piece.kind}${piece.name === "" ? "" : ` ${piece.name}`}`;
+/** The line that opens a part: it makes a thing, drops one, or alters one to what its quoted lines say. */
+export function opening(piece: Pick<Piece, "kind" | "name">, verb: "make" | "drop" | "alter" = "make"): string {
+  return `-- @${verb === "make" ? "" : `${verb} `}${piece.kind}${piece.name === "" ? "" : ` ${piece.name}`}`;
+}
+
+/** A text that a part does not run but leaves behind: what an altered thing would be made with. */
+export function quotedText(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => `-- | ${line}`.trimEnd())
+    .join("\n");
 }
 
 /** Would this text be taken for the opening of a part? */
@@ -57,14 +65,21 @@ export function containsMarker(text: string): boolean {
 export function frozen(migrations: Migration[]): Map<string, Piece> {
   const pieces = new Map<string, Piece>();
   for (const part of migrations.flatMap(partsOf)) {
-    const piece = { kind: part.kind, name: part.names, text: part.lines.join("\n").trim() };
-    if (part.dropped) {
+    const made = part.verb === "alter" ? part.lines.flatMap(unquoted) : part.lines;
+    const piece = { kind: part.kind, name: part.names, text: made.join("\n").trim() };
+    if (part.verb === "drop") {
       pieces.delete(key(piece));
     } else if (part.kind !== "tables") {
       pieces.set(key(piece), piece);
     }
   }
   return pieces;
+}
+
+/** A line of `quotedText`, as it was; nothing for any other line. */
+function unquoted(line: string): string[] {
+  const quote = /^-- \|(?: (?<text>.*))?$/.exec(line);
+  return quote === null ? [] : [quote.groups?.["text"] ?? ""];
 }
 
 /** What tells one piece from all others. */
@@ -91,7 +106,7 @@ export function touched(migration: Migration): Set<string> {
 }
 
 interface Part {
-  dropped: boolean;
+  verb: string;
   kind: Kind;
   names: string;
   lines: string[];
@@ -109,7 +124,7 @@ function partsOf(migration: Migration): Part[] {
     if (known === undefined) {
       throw new Error(`migrations/${migration.name}: no part is called "${kind}"`);
     }
-    parts.push({ dropped: verb !== undefined, kind: known, names: names ?? "", lines: [] });
+    parts.push({ verb: verb ?? "make", kind: known, names: names ?? "", lines: [] });
   }
   return parts;
 }

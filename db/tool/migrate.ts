@@ -96,8 +96,8 @@ function common(late: Migration, after: Migration): string | null {
   return [...mine].find((thing) => theirs.has(thing)) ?? null;
 }
 
-/** The ledger and the role, which the migrations themselves need. */
-async function prepare(client: Client): Promise<null> {
+/** Makes the ledger and the role, which the migrations themselves need. Expects to be alone (`inTransaction`). */
+export async function prepare(client: Client): Promise<void> {
   await client.query(`create schema if not exists ops`);
   await client.query(
     `create table if not exists ops.migration (
@@ -107,7 +107,6 @@ async function prepare(client: Client): Promise<null> {
      )`,
   );
   await makeWorkerRole(client);
-  return null;
 }
 
 /** Applies the first file that is not applied yet, whoever applied the ones before; null: there is none. */

@@ -40,13 +40,32 @@ function fileRefusals(file: SourceFile, domains: Set<string>, tables: Snapshot):
   }
   const created = createdName(file.kind, statement);
   if (created !== own) {
-    lines.push(created === null ? `it does not create a ${file.kind}` : `it creates ${created}, not ${own}`);
+    lines.push(created === null ? `it is no plain "create ${makes[file.kind]}"` : `it creates ${created}, not ${own}`);
     return lines;
+  }
+  if (statement.kind === "CreateDomainStmt") {
+    return [...lines, ...domainRefusals(statement)];
   }
   if (statement.tree["replace"] !== true && statement.tree["isconstraint"] !== true) {
     lines.push("create or replace: the text must be fit to run again");
   }
   return [...lines, ...shapeRefusals(file, statement), ...bodyRefusals(file, statement, domains)];
+}
+
+const makes: Record<SourceFile["kind"], string> = {
+  before: "or replace function, or create domain (a later change of its checks becomes alter domain)",
+  data: "or fill",
+  routine: "or replace function or procedure",
+  trigger: "or replace trigger",
+  view: "or replace view",
+};
+
+/** Only a named check can be changed later, and only a name tells a client which limit it met. */
+function domainRefusals(statement: Statement): string[] {
+  const unnamed = children(statement.tree, "constraints").filter(
+    (constraint) => textOf(constraint, "contype") === "CONSTR_CHECK" && textOf(constraint, "conname") === "",
+  );
+  return unnamed.map(() => "a domain's check has a name: constraint <name> check (…)");
 }
 
 /** Rules of one kind of object. */

@@ -122,7 +122,7 @@ function privileges(file: SourceFile): string[] {
   if (statement === undefined) {
     return [];
   }
-  if (file.kind === "routine" || file.kind === "before") {
+  if (statement.kind === "CreateFunctionStmt") {
     const routine = reference(signatureOf(statement));
     return [
       `revoke all on ${routine} from public, ${workerRole};`,
@@ -141,6 +141,9 @@ export function createdName(kind: FileKind, statement: Statement): string | null
   const { tree } = statement;
   if ((kind === "routine" || kind === "before") && statement.kind === "CreateFunctionStmt") {
     return words(tree, "funcname").join(".");
+  }
+  if (kind === "before" && statement.kind === "CreateDomainStmt") {
+    return words(tree, "domainname").join(".");
   }
   if (kind === "view" && statement.kind === "ViewStmt") {
     const { schema, name } = relationOf(tree, "view");

@@ -11,18 +11,24 @@ export interface Statement {
   kind: string;
   tree: Tree;
   text: string;
+  /** The byte of the whole text at which `text` begins: the places in the tree count from the whole text's first. */
+  offset: number;
 }
 
 /** The statements of a text, in order. Throws with the line where Postgres would have refused it. */
 export function statements(text: string): Statement[] {
   const bytes = Buffer.from(text);
-  return (parsed(text).stmts ?? []).map((raw) => {
-    const [kind, tree] = only(raw.stmt);
-    const from = raw.stmt_location ?? 0;
-    // The parser counts bytes. A length of 0 means: to the end.
-    const to = raw.stmt_len === undefined || raw.stmt_len === 0 ? bytes.length : from + raw.stmt_len;
-    return { kind, tree, text: bytes.subarray(from, to).toString().trim() };
-  });
+  // The parser refuses an empty text.
+  return text.trim() === ""
+    ? []
+    : (parsed(text).stmts ?? []).map((raw) => {
+        const [kind, tree] = only(raw.stmt);
+        const from = raw.stmt_location ?? 0;
+        // The parser counts bytes. A length of 0 means: to the end.
+        const to = raw.stmt_len === undefined || raw.stmt_len === 0 ? bytes.length : from + raw.stmt_len;
+        const own = bytes.subarray(from, to).toString();
+        return { kind, tree, text: own.trim(), offset: from + own.length - own.trimStart().length };
+      });
 }
 
 function parsed(text: string): ReturnType<typeof parseSync> {
