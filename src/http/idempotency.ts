@@ -13,7 +13,7 @@ const reserved = /^tg:/i;
  * The client's Idempotency-Key, or null where it sent none and needs none.
  * Throws 400 `idempotency_key_required` and `idempotency_key_invalid`.
  */
-export function presentedIdempotencyKey(headers: Headers, required: boolean): string | null {
+export function presentedIdempotencyKey(headers: Pick<Headers, "get">, required: boolean): string | null {
   const key = headers.get(name);
   if (key === null) {
     if (required) throw refuse("idempotency_key_required", "required", "send a key that names this one operation");

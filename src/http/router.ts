@@ -110,7 +110,7 @@ function faultsOf(issue: z.core.$ZodIssue, part: Fault["in"], input: unknown): F
   return [
     {
       ...placeOf(part, issue.path),
-      code: missing ? "required" : issue.code,
+      code: missing ? "required" : issue.code === "custom" ? "invalid_value" : issue.code,
       detail: missing ? "is required" : issue.message,
     },
   ];

@@ -1,0 +1,90 @@
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, test } from "vitest";
+import { registry } from "../../src/sweeps/registry.ts";
+
+const root = join(import.meta.dirname, "../..");
+const files = globSync("{src,functions}/**/*.ts", { cwd: root }).toSorted();
+const textOf = (file: string) => readFileSync(join(root, file), "utf8");
+
+/** What a file imports: paths from the repository's root, and names of packages. */
+function importsOf(file: string): string[] {
+  const specifiers = [...textOf(file).matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";$/gms)].map(
+    ([, name]) => name ?? "",
+  );
+  return specifiers.map((name) => (name.startsWith(".") ? normalize(join(dirname(file), name)) : name));
+}
+
+/** The floor that a file stands on; what stands higher may import what stands lower, and nothing else. */
+function floorOf(file: string): number {
+  if (file.startsWith("functions/")) return 6;
+  if (file === "src/app.ts") return 5;
+  if (/^src\/(?!http\/|db\/|sweeps\/|outside\/)\w+\/(?:routes|views)\.ts$/.test(file)) return 4;
+  if (/^src\/sweeps\/(?:registry|run)\.ts$/.test(file)) return 3;
+  if (/^src\/(?!http\/|db\/)\w+\//.test(file)) return 2;
+  if (file.startsWith("src/db/")) return 1;
+  return 0;
+}
+
+const domainOf = (file: string) => /^src\/(?!http\/|db\/|sweeps\/|outside\/)(\w+)\//.exec(file)?.[1];
+
+describe("the house", () => {
+  test("is found", () => expect(files.length).toBeGreaterThan(20));
+
+  test.each(files)("imports run one way: %s", (file) => {
+    for (const imported of importsOf(file).filter((name) => /^(?:src|functions)\//.test(name))) {
+      expect(floorOf(imported), `${file} imports ${imported}`).toBeLessThanOrEqual(floorOf(file));
+      const [ours, theirs] = [domainOf(file), domainOf(imported)];
+      if (ours !== undefined && theirs !== undefined) {
+        expect(theirs, `${file} imports ${imported}: a domain never imports another's`).toBe(ours);
+      }
+    }
+  });
+
+  test.each(files)("has no test, no tool and no Node in it: %s", (file) => {
+    for (const imported of importsOf(file)) {
+      expect(imported).not.toMatch(/^(?:test|db\/tool|migrations)\//);
+      expect(imported).not.toMatch(/^node:/);
+    }
+    expect(textOf(file)).not.toMatch(/\bprocess\.env\b|\bBuffer\b/);
+  });
+
+  test.each(files)("is a file of one thing, under 300 lines: %s", (file) => {
+    expect(textOf(file).split("\n").length).toBeLessThan(file.startsWith("functions/") ? 60 : 300);
+    expect(file).not.toMatch(/\b(?:utils?|helpers?|common|misc|manager|tmp)\b/i);
+  });
+});
+
+test("only src/db knows the Neon driver", () => {
+  const importers = files.filter((file) => importsOf(file).some((name) => name.startsWith("@neondatabase/")));
+  expect(importers.every((file) => file.startsWith("src/db/"))).toBe(true);
+  expect(importers.length).toBeGreaterThan(0);
+  expect(files.filter((file) => /\bneon\(/.test(textOf(file)))).toEqual(["src/db/run.ts"]);
+});
+
+test("only src/env.ts names a binding", () => {
+  const readers = files.filter((file) => /\b(?:DATABASE_[A-Z_]+|ASSETS)\b|\benv\.[A-Z]/.test(textOf(file)));
+  expect(readers).toEqual(["src/env.ts"]);
+});
+
+test("no interactive transaction, and no time of the Worker's in what it sends", () => {
+  for (const file of files) {
+    expect(textOf(file), file).not.toMatch(/\.transaction\(|\bbegin;|\bnew Date\(|\btoISOString\b/i);
+  }
+});
+
+test("ways in have no SQL and no business words", () => {
+  for (const file of files.filter((name) => name.startsWith("functions/"))) {
+    expect(textOf(file), file).not.toMatch(/\bselect\b|\bsql`|credit|workspace|ledger|hold|spend/i);
+  }
+});
+
+test("the sweeps have names of their own, and stay within law 8", () => {
+  expect(new Set(registry.map(({ name }) => name)).size).toBe(registry.length);
+  for (const { name, interval_seconds, batch, budget_ms, routine } of registry) {
+    expect(routine.name.split(".")[1]).toBe(name);
+    expect(interval_seconds).toBeGreaterThanOrEqual(60);
+    expect(batch).toBe(100);
+    expect(budget_ms).toBe(15_000);
+  }
+});
