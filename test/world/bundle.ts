@@ -43,8 +43,9 @@ export async function buildWorker(
     const said = error instanceof Error && "stderr" in error ? String(error.stderr) : "";
     throw new Error(`wrangler could not build the Worker.\n${said}`, { cause: error });
   }
-  const { unstable_getMiniflareWorkerOptions: readOptions } = await import("wrangler");
-  const { workerOptions, main } = readOptions(config, environment === "" ? undefined : environment);
+  const { unstable_getMiniflareWorkerOptions: optionsOf, unstable_readConfig: readConfig } = await import("wrangler");
+  // What there is to warn of, the build above has said.
+  const { workerOptions, main } = optionsOf(readConfig({ config, env: environment }, { hideWarnings: true }));
   // The bundle is one module; rules for others mean nothing to it, and miniflare refuses them.
   const { modulesRules: _rules, ...options } = workerOptions;
   const script = join(directory, `${parse(main ?? "").name}.js`);
