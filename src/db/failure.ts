@@ -28,7 +28,8 @@ const passing = new Set(["40001", "40P01", "55P03"]);
  */
 export function judge(error: unknown): Verdict {
   const state = error instanceof NeonDbError ? error.code : undefined;
-  if (!(error instanceof NeonDbError) || state === undefined || !/^[0-9A-Z]{5}$/.test(state)) return { kind: "unknown" };
+  if (!(error instanceof NeonDbError) || state === undefined || !/^[0-9A-Z]{5}$/.test(state))
+    return { kind: "unknown" };
   if (state.startsWith("08") || state.startsWith("57P")) return { kind: "unknown" };
   if (passing.has(state)) return { kind: "passing" };
   // Two calls with one key at once, past the advisory lock: the second was rolled back whole, and now finds the answer.
@@ -44,7 +45,8 @@ function problemOf(error: NeonDbError, state: string): Problem {
   const refusal = error.constraint === undefined ? undefined : refusals[error.constraint];
   if (refusal !== undefined) return new Problem(refusal, {}, { cause: error });
   // 57014 statement timeout, 53xxx no memory, room or connection: rolled back; a client may try later.
-  if (state === "57014" || state.startsWith("53")) return new Problem("database_busy", { retry_after: 1 }, { cause: error });
+  if (state === "57014" || state.startsWith("53"))
+    return new Problem("database_busy", { retry_after: 1 }, { cause: error });
   // 28xxx: our own credentials were refused, so nothing ran.
   if (state.startsWith("28")) return new Problem("database_unavailable", { retry_after: 5 }, { cause: error });
   return new Problem("internal_error", {}, { cause: error });

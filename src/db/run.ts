@@ -29,9 +29,7 @@ const timestamps = new Set([1082, 1083, 1114, 1184, 1266]);
 /** Times stay as Postgres writes them: a JavaScript Date would drop the microseconds. 64-bit integers stay text. */
 const parsers = {
   getTypeParser: ((oid: number, format?: "text" | "binary") =>
-    timestamps.has(oid)
-      ? (value: string) => value
-      : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
+    timestamps.has(oid) ? (value: string) => value : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
 };
 
 const clients = new Map<string, NeonQueryFunction<true, false>>();
@@ -41,7 +39,7 @@ function client(database: Database): NeonQueryFunction<true, false> {
   const known = clients.get(database.url);
   if (known !== undefined) return known;
   if (database.fetch_endpoint !== null) neonConfig.fetchEndpoint = database.fetch_endpoint;
-  const made = neon(database.url, { arrayMode: true, fullResults: false, types: parsers });
+  const made = neon(database.url, { arrayMode: true, fullResults: false });
   clients.set(database.url, made);
   return made;
 }
@@ -69,6 +67,8 @@ export async function run(
       trace.round_trips += 1;
       try {
         return await client(database).query(statement.sql, [...statement.params], {
+          // Here and not in neon(): the driver ignores it there, and Dates lose the microseconds.
+          types: parsers,
           fetchOptions: { signal: AbortSignal.timeout(options.timeout_ms ?? timeout_ms) },
         });
       } catch (error) {
@@ -81,7 +81,9 @@ export async function run(
           repeats += 1;
           // An earlier send may still run and hold the lock that this one waited for: then nothing is known either.
           if (repeats > passing_repeats) {
-            throw unknowns > 0 ? lost(statement, error) : new Problem("database_busy", { retry_after: 1 }, { cause: error });
+            throw unknowns > 0
+              ? lost(statement, error)
+              : new Problem("database_busy", { retry_after: 1 }, { cause: error });
           }
         }
         await pause(unknowns + repeats);
