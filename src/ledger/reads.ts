@@ -127,7 +127,7 @@ export async function listTransactions(c: AppContext, workspace: string, page: P
       side,
       pool: nth(row.pools, i),
       lot_id: nth(row.lots, i),
-      amount: nth(row.amounts, i),
+      amount: Number(nth(row.amounts, i)),
     })),
     reason: row.reason,
     caused_by: row.caused_by,
