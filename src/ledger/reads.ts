@@ -102,7 +102,7 @@ export async function listTransactions(c: AppContext, workspace: string, page: P
         amount: transaction.amount,
         sides: transaction.sides,
         lots: sql<(string | null)[]>`${transaction.lots}`.as("lots"),
-        amounts: transaction.amounts,
+        amounts: sql<string[]>`${transaction.amounts}`.as("amounts"),
         pools: pools.as("pools"),
         reason: transaction.reason,
         caused_by: transaction.caused_by,
