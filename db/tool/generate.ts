@@ -1,5 +1,5 @@
-import { writeFile } from "node:fs/promises";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
@@ -78,18 +78,6 @@ export async function generate(places: Places, options?: NextOptions): Promise<N
   return migration;
 }
 
-/** Writes down what the migrations make from zero, for `db:check` to hold any database against. */
-async function writeCatalogue(places: Places): Promise<void> {
-  const { fromZero } = await import("./from-zero.ts");
-  await fromZero(places, async ({ migrated, source }) => {
-    const lines = differences(source, migrated);
-    if (lines.length > 0) {
-      throw new Error(["The migrations from zero do not make what the source says:", ...lines].join("\n"));
-    }
-    await writeFile(join(places.migrations, "catalogue.json"), catalogueText(migrated));
-  });
-}
-
 /** Throws the history away, so that the next migration is the first. For a version 0.x that nobody runs yet. */
 export function squash(places: Places, version: string): void {
   if (!version.startsWith("0.")) {
@@ -99,6 +87,33 @@ export function squash(places: Places, version: string): void {
     rmSync(join(places.migrations, name));
   }
   rmSync(join(places.migrations, "snapshot.json"), { force: true });
+}
+
+/**
+ * Lets `change` work on a copy of the history, writes down what the copy makes from zero (for `db:check` to hold any
+ * database against), and only if that is what the source says, puts the copy in the history's place.
+ */
+async function tryFirst(places: Places, change: (copy: Places) => Promise<Next | null>): Promise<Next | null> {
+  const { fromZero } = await import("./from-zero.ts");
+  const copy = { ...places, migrations: mkdtempSync(join(tmpdir(), "tollgate-migrations-")) };
+  try {
+    cpSync(places.migrations, copy.migrations, { recursive: true });
+    const migration = await change(copy);
+    const lines = await fromZero(copy, async ({ migrated, source }) => {
+      writeFileSync(join(copy.migrations, "catalogue.json"), catalogueText(migrated));
+      return differences(source, migrated);
+    });
+    if (lines.length > 0) {
+      throw new Error(["The migrations from zero do not make what the source says:", ...lines].join("\n"));
+    }
+    for (const { name } of readMigrations(places.migrations)) {
+      rmSync(join(places.migrations, name));
+    }
+    cpSync(copy.migrations, places.migrations, { recursive: true });
+    return migration;
+  } finally {
+    rmSync(copy.migrations, { recursive: true });
+  }
 }
 
 const help = `npm run db:generate -- [--name words] [--accept rule]… [--check] [--squash]
@@ -130,13 +145,14 @@ runAsCommand(import.meta, async () => {
     }
     return;
   }
-  if (values.squash === true) {
-    const manifest: unknown = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
-    squash(places, z.looseObject({ version: z.string() }).parse(manifest).version);
-  }
-  const migration = await generate(places, { title: values.name, accept: values.accept });
-  // Written even if nothing else was: after a merge it is neither branch's.
-  await writeCatalogue(places);
+  // Even if there is no migration to write: after a merge, catalogue.json is neither branch's.
+  const migration = await tryFirst(places, async (copy) => {
+    if (values.squash === true) {
+      const manifest: unknown = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
+      squash(copy, z.looseObject({ version: z.string() }).parse(manifest).version);
+    }
+    return generate(copy, { title: values.name, accept: values.accept });
+  });
   if (migration === null) {
     console.log("Nothing to write: the migrations say what the source says.");
     return;

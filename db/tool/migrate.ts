@@ -161,7 +161,8 @@ function where({ name, text }: Migration, error: unknown): string {
   // Postgres counts characters from 1, not UTF-16 units.
   const before = Array.from(text).slice(0, Number(error.position) - 1);
   const lines = before.join("").split("\n");
-  return `migrations/${name}:${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
+  const line = text.split("\n")[lines.length - 1] ?? "";
+  return `migrations/${name}:${lines.length}:${(lines.at(-1)?.length ?? 0) + 1} (${line.trim().slice(0, 120)})`;
 }
 
 function reason(error: unknown): string {

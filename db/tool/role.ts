@@ -33,10 +33,7 @@ export async function makeWorkerRole(client: ClientBase): Promise<void> {
  * changed, if the role could do more than EXECUTE and SELECT.
  */
 export async function prepareWorkerRole(client: ClientBase, password: string): Promise<void> {
-  const powers = await powersOfWorker(client);
-  if (powers.length > 0) {
-    throw new Error(`The Worker's role must not be able to write:\n  ${powers.join("\n  ")}`);
-  }
+  await refusePowers(client);
   const role = escapeIdentifier(workerRole);
   await client.query("begin");
   try {
@@ -50,6 +47,14 @@ export async function prepareWorkerRole(client: ClientBase, password: string): P
     await client.query("rollback").catch(() => undefined);
     // A server's error tells where in the statement it was, never the statement: the password is not in it.
     throw new Error(`The role ${workerRole} could not be opened: ${String(error)}`, { cause: error });
+  }
+}
+
+/** Throws, with each by name, if the Worker's role could do more than EXECUTE and SELECT. */
+export async function refusePowers(client: ClientBase): Promise<void> {
+  const powers = await powersOfWorker(client);
+  if (powers.length > 0) {
+    throw new Error(`The Worker's role must not be able to write:\n  ${powers.join("\n  ")}`);
   }
 }
 
