@@ -1,12 +1,34 @@
 import { sql } from "drizzle-orm";
-import { bigint, boolean, check, index, integer, pgSchema, primaryKey, text, timestamp, unique, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import {
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  pgSchema,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from "drizzle-orm/pg-core";
 
 /** What counts: credits, money, seats, bytes, trials, redemptions. The contract of each routine: `db/sql/ledger/`. */
 export const ledger = pgSchema("ledger");
 
-/** 2^53 − 1: an amount must survive JSON and JavaScript. (A bigint has no NaN and no Infinity to slip past a check.) */
-const within = (expression: string) => sql.raw(`${expression} between 0 and 9007199254740991`);
-const amount = () => bigint({ mode: "number" });
+/**
+ * The limits of single values are domains (`db/sql/ledger/*.before.sql`): a domain's check is compiled once a session,
+ * while a table's checks are parsed again by every UPDATE (measured: 5 µs each, on a statement of 19 µs). What spans
+ * columns is a table's check.
+ */
+const domain = <Data>(name: string) => customType<{ data: Data; driverData: unknown }>({ dataType: () => `ledger.${name}` });
+/** bigint between 0 and 2^53 − 1. */
+const amount = customType<{ data: number; driverData: string }>({ dataType: () => "ledger.amount", fromDriver: Number });
+/** bigint[], of either sign. */
+const amounts = customType<{ data: number[]; driverData: unknown }>({ dataType: () => "bigint[]" });
+/** A unit or a pool: a lower-case word. */
+const word = domain<string>("word");
+const kind = domain<string>("transaction_kind");
 const time = () => timestamp({ withTimezone: true, mode: "string" });
 
 /**
@@ -18,7 +40,7 @@ export const account = ledger.table(
   "account",
   {
     owner_id: uuid().notNull(),
-    unit: text().notNull(),
+    unit: word().notNull(),
     available: amount().notNull().default(0),
     held: amount().notNull().default(0),
     debt: amount().notNull().default(0),
@@ -28,11 +50,6 @@ export const account = ledger.table(
   },
   (t) => [
     primaryKey({ name: "account_pk", columns: [t.owner_id, t.unit] }),
-    check("account_unit_named", sql`unit ~ '^[a-z][a-z0-9_]{0,31}$'`),
-    check("account_available_within", within("available")),
-    check("account_held_within", within("held")),
-    check("account_debt_within", within("debt")),
-    check("account_total_within", within("available + held")),
     check("account_debt_leaves_nothing", sql`debt = 0 or available = 0`),
     index("account_expiry_due").on(t.next_expiry, t.owner_id, t.unit).where(sql`next_expiry is not null`),
   ],
@@ -48,9 +65,9 @@ export const lot = ledger.table(
   "lot",
   {
     owner_id: uuid().notNull(),
-    unit: text().notNull(),
+    unit: word().notNull(),
     id: uuid().notNull(),
-    pool: text().notNull(),
+    pool: word().notNull(),
     drain_order: integer().notNull(),
     given: amount().notNull(),
     available: amount().notNull(),
@@ -64,15 +81,8 @@ export const lot = ledger.table(
   },
   (t) => [
     primaryKey({ name: "lot_pk", columns: [t.owner_id, t.unit, t.id] }),
-    check("lot_pool_named", sql`pool ~ '^[a-z][a-z0-9_]{0,31}$'`),
-    check("lot_given_within", within("given")),
-    check("lot_available_within", sql`available between 0 and given`),
-    check("lot_expired_within", sql`expired between 0 and given`),
-    check("lot_recovered_within", sql`recovered between 0 and given`),
-    check("lot_empty_is_available_zero", sql`empty = (available = 0)`),
-    check("lot_closed_is_empty", sql`closed_at is null or empty`),
+    check("lot_available_within", sql`available <= given and empty = (available = 0)`),
     index("lot_drain").on(t.owner_id, t.unit, t.drain_order, t.expires_at, t.id).where(sql`not empty`),
-    index("lot_payment").on(t.owner_id, t.payment_id).where(sql`payment_id is not null`),
   ],
 );
 
@@ -87,13 +97,13 @@ export const transaction = ledger.table(
   "transaction",
   {
     owner_id: uuid().notNull(),
-    unit: text().notNull(),
+    unit: word().notNull(),
     id: uuid().notNull(),
-    kind: text().notNull(),
+    kind: kind().notNull(),
     amount: amount().notNull(),
     sides: text().array().notNull(),
     lots: uuid().array().notNull(),
-    amounts: amount().array().notNull(),
+    amounts: amounts().notNull(),
     idempotency_key: text().notNull(),
     reason: text(),
     hold_id: uuid(),
@@ -104,14 +114,7 @@ export const transaction = ledger.table(
   (t) => [
     primaryKey({ name: "transaction_pk", columns: [t.owner_id, t.unit, t.id] }),
     unique("transaction_key_once").on(t.owner_id, t.idempotency_key),
-    uniqueIndex("transaction_reversed_once").on(t.owner_id, t.reverses).where(sql`reverses is not null`),
-    check(
-      "transaction_kind_known",
-      sql`kind in ('grant', 'reset', 'spend', 'hold', 'settle', 'release', 'hold_expire', 'expire', 'take_back', 'give_back', 'reverse', 'limit', 'adjust')`,
-    ),
-    check("transaction_amount_within", within("amount")),
-    check("transaction_moves_something", sql`cardinality(amounts) > 0 or kind in ('reset', 'limit', 'reverse')`),
-    check("transaction_balanced", sql`ledger.balanced(sides, lots, amounts)`),
+    check("transaction_balanced", sql`ledger.balanced(kind, sides, lots, amounts)`),
   ],
 );
 
@@ -125,13 +128,13 @@ export const hold = ledger.table(
   {
     owner_id: uuid().notNull(),
     id: uuid().notNull(),
-    unit: text().notNull(),
+    unit: word().notNull(),
     state: text().notNull(),
     version: integer().notNull().default(1),
     amount: amount().notNull(),
     settled: amount().notNull().default(0),
     lots: uuid().array().notNull(),
-    lot_amounts: amount().array().notNull(),
+    lot_amounts: amounts().notNull(),
     reason: text(),
     expires_at: time().notNull(),
     ended_at: time(),
@@ -140,8 +143,8 @@ export const hold = ledger.table(
   },
   (t) => [
     primaryKey({ name: "hold_pk", columns: [t.owner_id, t.id] }),
-    check("hold_amount_positive", sql`amount between 1 and 9007199254740991`),
-    check("hold_settled_within", sql`settled between 0 and amount`),
+    check("hold_amount_positive", sql`amount > 0`),
+    check("hold_settled_within", sql`settled <= amount`),
     check("hold_ended_when_not_held", sql`(state = 'held') = (ended_at is null)`),
     index("hold_open").on(t.owner_id, t.unit, t.id).where(sql`state = 'held'`),
     index("hold_expiry_due").on(t.expires_at, t.owner_id, t.id).where(sql`state = 'held'`),

@@ -95,7 +95,7 @@ const none = "00000000-0000-0000-0000-000000000000";
 
 async function generated(from: Snapshot, to: Snapshot): Promise<string[]> {
   try {
-    return await generateMigration(from, to);
+    return (await generateMigration(from, to)).map((ddl) => typeNames(ddl));
   } catch (error) {
     if (error instanceof Error && error.message.startsWith("Interactive prompts require a TTY")) {
       throw new Error(
@@ -106,6 +106,11 @@ async function generated(from: Snapshot, to: Snapshot): Promise<string[]> {
     }
     throw error;
   }
+}
+
+/** drizzle-kit quotes a custom type as if it were one name: "ledger.word" is the domain word of the schema ledger. */
+function typeNames(ddl: string): string {
+  return ddl.replaceAll(/"([a-z_]+)\.([a-z_]+)"/g, '"$1"."$2"');
 }
 
 /** drizzle-kit copies expressions as they stand, so what it writes may be no SQL. */

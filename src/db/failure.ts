@@ -12,10 +12,8 @@ export type Verdict =
 
 /** Constraints whose violation is a client's doing; any other is a failure of ours. The name decides, never the message. */
 const refusals: Readonly<Record<string, Code>> = {
-  account_available_within: "balance_limit_exceeded",
-  account_total_within: "balance_limit_exceeded",
+  amount_within: "balance_limit_exceeded",
   transaction_key_once: "idempotency_key_reused",
-  transaction_reversed_once: "transaction_reversed",
 };
 
 /** 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout: rolled back, and worth another try. */

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { instant } from "../http/time.ts";
 import { credit } from "./model.ts";
 
-/** The columns that every routine of the ledger ends with; `pools[i]` has `pool_available[i]` until `pool_expires_at[i]`. */
+/** The columns that every routine of the ledger ends with; lot i, of pool `pools[i]`, has `pool_available[i]` until `pool_expires_at[i]`. */
 export const balanceColumns = {
   available: z.int(),
   held: z.int(),
@@ -29,17 +29,28 @@ export function nth<Item>(items: readonly Item[], index: number): Item {
   return item;
 }
 
-/** A balance as every answer about credits shows it. */
+/** Adds up what stands there lot by lot: one entry per pool, in drain order. */
+export function byPool<Entry extends { pool: string; amount: number }>(entries: Entry[]): Entry[] {
+  const pools = new Map<string, Entry>();
+  for (const entry of entries) {
+    const first = pools.get(entry.pool);
+    pools.set(entry.pool, first === undefined ? entry : { ...first, amount: first.amount + entry.amount });
+  }
+  return [...pools.values()];
+}
+
+/** A balance as every answer about credits shows it. `expires_at` of a pool is that of its first lot to go. */
 export function shown(row: z.infer<typeof balanceResult>) {
+  const lots = row.pools.map((pool, i) => ({
+    pool,
+    amount: nth(row.pool_available, i),
+    expires_at: nth(row.pool_expires_at, i),
+  }));
   return {
     unit: credit,
     available: row.available,
     held: row.held,
     debt: row.debt,
-    pools: row.pools.map((pool, i) => ({
-      pool,
-      available: nth(row.pool_available, i),
-      expires_at: nth(row.pool_expires_at, i),
-    })),
+    pools: byPool(lots).map(({ pool, amount, expires_at }) => ({ pool, available: amount, expires_at })),
   } as const;
 }

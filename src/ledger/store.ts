@@ -4,7 +4,7 @@ import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import { instant } from "../http/time.ts";
 import { credit } from "./model.ts";
-import { balanceColumns, nth, shown } from "./rows.ts";
+import { balanceColumns, byPool, nth, shown } from "./rows.ts";
 
 const moving = { owner_id: "workspace_id", idempotency_key: "idempotency_key", caused_by: "caused_by" } as const;
 const unit = z.string();
@@ -96,7 +96,8 @@ const adjustCall = routine({
 
 const reverseCall = routine({
   name: "ledger.reverse",
-  context: moving,
+  // Its key is made from the transaction that it undoes: once, whatever the client's key.
+  context: { owner_id: "workspace_id", caused_by: "caused_by" },
   args: z.strictObject({ unit, transaction_id: z.string(), reason: z.string() }),
   result: z.object({ transaction_id: z.string(), reversed: z.string(), ...balanceColumns }),
 });
@@ -148,7 +149,7 @@ export async function reset(c: AppContext, workspace: string, body: Given) {
 export async function spend(c: AppContext, workspace: string, body: { amount: number; reason?: string | undefined }) {
   const args = { unit: credit, amount: body.amount, reason: body.reason ?? null };
   const row = await write(c, { routine: spendCall, args, ...writing, workspace });
-  const drawn = row.drawn_pools.map((pool, i) => ({ pool, amount: nth(row.drawn_amounts, i) }));
+  const drawn = byPool(row.drawn_pools.map((pool, i) => ({ pool, amount: nth(row.drawn_amounts, i) })));
   return { transaction_id: row.transaction_id, amount: row.amount, drawn, ...shown(row) };
 }
 

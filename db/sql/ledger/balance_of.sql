@@ -1,4 +1,5 @@
--- ledger.balance_of: an account as answers show it: its amounts, and what each pool has with its soonest expiry.
+-- ledger.balance_of: an account as answers show it: its amounts, and its lots that have something, in drain order:
+--   `pools[i]` has `pool_available[i]` until `pool_expires_at[i]`. A pool stands there once for each of its lots.
 -- Guarantees: right even if no sweep ran: a lot that has expired is not counted.
 -- Callers: worker, every ledger routine that answers with the balance
 create or replace function ledger.balance_of(
@@ -19,16 +20,15 @@ begin
    where a.owner_id = balance_of.owner_id and a.unit = balance_of.unit;
   balance_of.held := coalesce(balance_of.held, 0);
   balance_of.debt := coalesce(balance_of.debt, 0);
-  select coalesce(sum(p.available), 0), coalesce(array_agg(p.pool order by p.drain_order, p.expires_at, p.pool), '{}'),
-         coalesce(array_agg(p.available order by p.drain_order, p.expires_at, p.pool), '{}'),
-         coalesce(array_agg(p.expires_at order by p.drain_order, p.expires_at, p.pool), '{}')
+  select coalesce(sum(l.available), 0), coalesce(array_agg(l.pool::text), '{}'),
+         coalesce(array_agg(l.available::bigint), '{}'), coalesce(array_agg(l.expires_at), '{}')
     into balance_of.available, balance_of.pools, balance_of.pool_available, balance_of.pool_expires_at
     from (
-      select l.pool, min(l.drain_order) as drain_order, sum(l.available)::bigint as available, min(l.expires_at) as expires_at
+      select l.pool, l.available, l.expires_at
         from ledger.lot l
        where l.owner_id = balance_of.owner_id and l.unit = balance_of.unit and not l.empty
          and (l.expires_at is null or l.expires_at > (select ops.now()))
-       group by l.pool
-    ) p;
+       order by l.drain_order, l.expires_at, l.id
+    ) l;
 end
 $$;

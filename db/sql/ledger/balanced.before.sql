@@ -1,9 +1,9 @@
 -- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?
 -- The check transaction_balanced calls it for every row, so it is plpgsql without a query (a microsecond).
 -- Sides of the account: available (of a lot), held, debt (paying debt is positive). Far sides: issued, spent, expired,
--- taken_back, adjusted.
+-- taken_back, adjusted. Only what may have found nothing to move (reset, limit, reverse) has no entries.
 -- Callers: table check
-create or replace function ledger.balanced(sides text[], lots uuid[], amounts bigint[])
+create or replace function ledger.balanced(kind text, sides text[], lots uuid[], amounts bigint[])
   returns boolean
   language plpgsql immutable security definer set search_path = ''
 as $$
@@ -11,14 +11,14 @@ declare
   v_count integer := cardinality(balanced.amounts);
   v_total numeric := 0;
 begin
-  if v_count is null or v_count = 1
-    or cardinality(balanced.sides) <> v_count or cardinality(balanced.lots) <> v_count then
+  if cardinality(balanced.sides) <> v_count or cardinality(balanced.lots) <> v_count
+    or v_count = 0 and balanced.kind not in ('reset', 'limit', 'reverse') then
     return false;
   end if;
   for i in 1 .. v_count loop
     if coalesce(balanced.amounts[i], 0) = 0
-      or balanced.sides[i] not in ('available', 'held', 'debt', 'issued', 'spent', 'expired', 'taken_back', 'adjusted')
       or balanced.sides[i] is null
+      or balanced.sides[i] not in ('available', 'held', 'debt', 'issued', 'spent', 'expired', 'taken_back', 'adjusted')
       or (balanced.sides[i] = 'available' and balanced.lots[i] is null) then
       return false;
     end if;

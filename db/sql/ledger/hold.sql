@@ -31,11 +31,13 @@ declare
 begin
   update ledger.account a set available = a.available - hold.amount, held = a.held + hold.amount
    where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount
-     and (a.next_expiry is null or a.next_expiry > ops.now());
+     and (a.next_expiry is null or a.next_expiry > ops.now())
+  returning a.available, a.held, a.debt into hold.available, hold.held, hold.debt;
   if not found then
     v_account := ledger.lock_account(hold.owner_id, hold.unit);
     update ledger.account a set available = a.available - hold.amount, held = a.held + hold.amount
-     where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount;
+     where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount
+    returning a.available, a.held, a.debt into hold.available, hold.held, hold.debt;
     if not found then
       perform ops.refuse('insufficient_credits', jsonb_build_object('available', v_account.available));
     end if;
@@ -59,7 +61,8 @@ begin
       || hold.amount,
     hold.idempotency_key, hold.caused_by, hold.reason, hold.id);
 
-  select b.* into hold.available, hold.held, hold.debt, hold.pools, hold.pool_available, hold.pool_expires_at
-    from ledger.balance_of(hold.owner_id, hold.unit) b;
+  hold.pools := v_taken.pools;
+  hold.pool_available := v_taken.pool_available;
+  hold.pool_expires_at := v_taken.pool_expires_at;
 end
 $$;

@@ -1,7 +1,7 @@
 -- ledger.post_spend: the transaction of a spend: per lot, what left `available` and arrived at `spent`.
 -- Locks: the caller holds the account's row and knows that the key is free in this unit.
 -- Refuses: constraint transaction_key_once (the key was used at the same moment in another unit).
--- Callers: ledger.spend, ledger.spend_many
+-- Callers: ledger.spend_many
 create or replace function ledger.post_spend(
   owner_id uuid,
   unit text,

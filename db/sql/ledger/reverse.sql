@@ -1,15 +1,13 @@
 -- ledger.reverse: undoes one grant, spend, settlement or adjustment by a new transaction.
--- Guarantees: once per transaction (constraint transaction_reversed_once); an audit row in the same statement. What had
+-- Guarantees: once per transaction, for ever: its key is made from what it undoes; an audit row in the same statement. What had
 --   been spent returns where it came from (ledger.put_back); what had been given is recovered (ledger.recover).
--- Locks: account, then lots. Refuses: not_found, transaction_not_reversible (with its kind), transaction_reversed,
---   idempotency_key_expired, idempotency_key_reused.
+-- Locks: account, then lots. Refuses: not_found, transaction_not_reversible (with its kind), transaction_reversed.
 -- Callers: worker
 create or replace function ledger.reverse(
   owner_id uuid,
   unit text,
   inout transaction_id uuid,
   reason text,
-  idempotency_key text,
   caused_by text,
   out reversed uuid,
   out available bigint,
@@ -41,7 +39,8 @@ begin
   end if;
   perform ledger.lock_account(reverse.owner_id, reverse.unit);
   if exists (
-    select from ledger.transaction t where t.owner_id = reverse.owner_id and t.reverses = reverse.reversed
+    select from ledger.transaction t
+     where t.owner_id = reverse.owner_id and t.idempotency_key = 'tg:reverse:' || reverse.reversed
   ) then
     perform ops.refuse('transaction_reversed');
   end if;
@@ -71,7 +70,7 @@ begin
   end loop;
 
   reverse.transaction_id := ledger.post(reverse.owner_id, reverse.unit, 'reverse', v_transaction.amount, v_sides, v_lots,
-    v_amounts, reverse.idempotency_key, reverse.caused_by, reverse.reason, null, reverse.reversed);
+    v_amounts, 'tg:reverse:' || reverse.reversed, reverse.caused_by, reverse.reason, null, reverse.reversed);
   perform ops.record_change(
     workspace_id => reverse.owner_id, actor => reverse.caused_by, action => 'ledger.reverse',
     subject => 'transaction:' || reverse.reversed,

@@ -36,8 +36,9 @@ begin
     from ledger.lot l
    where l.owner_id = set_limit.owner_id and l.unit = set_limit.unit and l.pool = 'limit' and l.closed_at is null;
   if not found then
-    v_lot := ledger.add_lot(set_limit.owner_id, set_limit.unit, 'limit', 0, 0, null, null);
-    select v_lot.lot_id as id, 0::bigint as given, 0::bigint as available into v_lot;
+    v_lot.id := (ledger.add_lot(set_limit.owner_id, set_limit.unit, 'limit', 0, 0, null, null)).lot_id;
+    v_lot.given := 0;
+    v_lot.available := 0;
   end if;
 
   v_change := set_limit.amount - v_lot.given;

@@ -23,35 +23,30 @@ create or replace function ops.admit(
 as $$
 declare
   v_actor record;
-  v_stored record;
+  v_fingerprint bytea;
 begin
   v_actor := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
   admit.workspace_id := v_actor.workspace_id;
   admit.key_id := v_actor.key_id;
   admit.caused_by := v_actor.caused_by;
-  -- Nobody else has this request's id, so a call without a key can still be repeated by us after an unknown outcome.
+  -- Without a key of the client's, the request's id is the key: so an unknown outcome can be repeated by us.
   admit.idempotency_key := coalesce(admit.idempotency_key, 'tg:request:' || admit.request_id);
+  -- An assignment, since PERFORM would plan and run a query for it.
+  admit.own := pg_advisory_xact_lock(hashtextextended(concat(admit.workspace_id, admit.idempotency_key), 0)) is null;
 
-  perform pg_advisory_xact_lock(
-    hashtextextended(concat(admit.workspace_id, admit.idempotency_key), 0));
-
+  -- Only now, in a statement of its own: its snapshot sees what the lock has waited for.
   -- Two queries: `is not distinct from` would not use the unique index.
   if admit.workspace_id is null then
-    select r.answer, r.fingerprint, r.request_id into v_stored
+    select r.answer, r.fingerprint, r.request_id = admit.request_id into admit.replay, v_fingerprint, admit.own
       from ops.request r
      where r.workspace_id is null and r.idempotency_key = admit.idempotency_key;
   else
-    select r.answer, r.fingerprint, r.request_id into v_stored
+    select r.answer, r.fingerprint, r.request_id = admit.request_id into admit.replay, v_fingerprint, admit.own
       from ops.request r
      where r.workspace_id = admit.workspace_id and r.idempotency_key = admit.idempotency_key;
   end if;
-
-  if v_stored.request_id is not null then
-    if v_stored.fingerprint <> decode(admit.fingerprint, 'hex') then
-      perform ops.refuse('idempotency_key_reused');
-    end if;
-    admit.replay := v_stored.answer;
-    admit.own := v_stored.request_id = admit.request_id;
+  if v_fingerprint <> decode(admit.fingerprint, 'hex') then
+    perform ops.refuse('idempotency_key_reused');
   end if;
 end
 $$;

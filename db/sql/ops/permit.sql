@@ -12,12 +12,8 @@ create or replace function ops.permit(
 )
   language plpgsql stable security definer set search_path = ''
 as $$
-declare
-  v_actor record;
 begin
-  v_actor := people.authenticate(permit.key_hash, permit.scope, permit.workspace);
-  permit.workspace_id := v_actor.workspace_id;
-  permit.key_id := v_actor.key_id;
-  permit.caused_by := v_actor.caused_by;
+  select a.workspace_id, a.key_id, a.caused_by into permit.workspace_id, permit.key_id, permit.caused_by
+    from people.authenticate(permit.key_hash, permit.scope, permit.workspace) a;
 end
 $$;

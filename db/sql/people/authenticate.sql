@@ -14,32 +14,29 @@ create or replace function people.authenticate(
   language plpgsql stable security definer set search_path = ''
 as $$
 declare
-  v_key record;
+  v_refusal text;
+  v_scopes text[];
 begin
-  select k.id, k.workspace_id, k.scopes, k.expires_at into v_key
+  -- One query, and no branch that is not needed: every request passes here.
+  select authenticate.workspace, k.id, 'key:' || k.id, k.scopes,
+         case
+           when k.expires_at <= ops.now() then 'unauthenticated'
+           when k.workspace_id is null then
+             case when authenticate.workspace is not null
+                   and not exists (select from people.workspace w where w.id = authenticate.workspace)
+               then 'not_found' end
+           when authenticate.workspace is null then 'operator_key_required'
+           when authenticate.workspace <> k.workspace_id then 'not_found'
+         end
+    into authenticate.workspace_id, authenticate.key_id, authenticate.caused_by, v_scopes, v_refusal
     from people.api_key k
    where k.hash = authenticate.key_hash and k.revoked_at is null;
-  if v_key.id is null or v_key.expires_at <= ops.now() then
+  if authenticate.key_id is null then
     perform ops.refuse('unauthenticated');
-  end if;
-
-  if v_key.workspace_id is not null then
-    if authenticate.workspace is null then
-      perform ops.refuse('operator_key_required');
-    elsif authenticate.workspace <> v_key.workspace_id then
-      perform ops.refuse('not_found');
-    end if;
-  elsif authenticate.workspace is not null
-    and not exists (select from people.workspace w where w.id = authenticate.workspace) then
-    perform ops.refuse('not_found');
-  end if;
-
-  if authenticate.scope <> all (v_key.scopes) then
+  elsif v_refusal is not null then
+    perform ops.refuse(v_refusal);
+  elsif authenticate.scope <> all (v_scopes) then
     perform ops.refuse('forbidden', jsonb_build_object('scope', authenticate.scope));
   end if;
-
-  authenticate.workspace_id := authenticate.workspace;
-  authenticate.key_id := v_key.id;
-  authenticate.caused_by := 'key:' || v_key.id;
 end
 $$;
