@@ -1,6 +1,6 @@
 import type { SourceFile } from "./source.ts";
 import { child, children, plpgsql, textOf, walk, words } from "./sql.ts";
-import type { Fragment, Statement, Tree } from "./sql.ts";
+import type { Body, Fragment, Statement, Tree } from "./sql.ts";
 
 /** What the queries of a file must keep to, in whatever expression they stand; one line for each that does not. */
 export function bodyRefusals(file: SourceFile, statement: Statement, domains: Set<string>): string[] {
@@ -26,7 +26,14 @@ function fragmentsOf(
   if (textOf(child(child(language ?? {}, "arg"), "String"), "sval") !== "plpgsql") {
     return whole;
   }
-  const body = plpgsql(statement.text);
+  let body: Body;
+  try {
+    body = plpgsql(statement.text);
+  } catch (error) {
+    // Postgres itself would say so only when the routine is first called.
+    refuse(error instanceof Error ? error.message : String(error));
+    return whole;
+  }
   if (body.dynamic) {
     refuse("no SQL made from text (execute): nobody can say what it will touch");
   }

@@ -2,7 +2,7 @@ import { containsMarker } from "./history.ts";
 import { bodyRefusals, timeRefusals } from "./body-rules.ts";
 import { callers, createdName, headerOf, isForWorker } from "./source.ts";
 import type { SourceFile } from "./source.ts";
-import { child, children, statements, textOf } from "./sql.ts";
+import { child, children, endsComplete, statements, textOf } from "./sql.ts";
 import type { Statement, Tree } from "./sql.ts";
 import type { Snapshot } from "./tables.ts";
 
@@ -30,6 +30,9 @@ function fileRefusals(file: SourceFile, domains: Set<string>, tables: Snapshot):
   }
   if (containsMarker(file.text)) {
     lines.push(`a line that begins with "-- @" would be taken for a migration's own`);
+  }
+  if (!endsComplete(file.text)) {
+    lines.push("it ends with a semicolon");
   }
   if (file.kind === "data") {
     return [...lines, ...file.statements.flatMap((statement) => bodyRefusals(file, statement, domains))];

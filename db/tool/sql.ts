@@ -31,6 +31,12 @@ export function statements(text: string): Statement[] {
       });
 }
 
+/** Does the last statement of a text end with its semicolon, so that another may follow? */
+export function endsComplete(text: string): boolean {
+  const comments = new Set(["SQL_COMMENT", "C_COMMENT"]);
+  return scanSync(text).tokens.findLast((token) => !comments.has(token.tokenName))?.text === ";";
+}
+
 function parsed(text: string): ReturnType<typeof parseSync> {
   try {
     return parseSync(text);
