@@ -26,7 +26,7 @@ export async function startWorld(): Promise<World> {
   const database = await createTestDatabase();
   const { port, hostname } = new URL(database.workerUrl);
   const bridge = await startBridge({ target: { host: hostname, port: Number(port) } });
-  const operatorKey = newKey();
+  const operatorKey = await newKey();
   await ensureOperatorKey(database.owner, operatorKey, "test");
   const worker = await startTestWorker(database.workerUrl, bridge.url);
   return {

@@ -41,7 +41,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { directory } = options;
   const binaries = findBinaries();
   fs.mkdirSync(directory, { recursive: true });
-  const data = dataDirectory(directory, binaries);
+  const data = dataDirectory(directory);
   await endLeftover(data);
   if (options.reset === true) {
     removeData(data);
@@ -77,7 +77,7 @@ export async function startEphemeralCluster(): Promise<Cluster> {
   const directory = fs.mkdtempSync(join(tmpdir(), ephemeralPrefix));
   fs.chmodSync(directory, 0o711);
   fs.writeFileSync(join(directory, "owner.json"), JSON.stringify(thisProcess()));
-  const data = dataDirectory(directory, binaries);
+  const data = dataDirectory(directory);
   const password = randomBytes(24).toString("base64url");
   makeData(data, password, binaries);
   // Its data is thrown away, so an immediate end loses nothing.
@@ -101,7 +101,7 @@ async function removeAbandoned(): Promise<void> {
       continue;
     }
     if (!stillRuns(processRecord.parse(JSON.parse(fs.readFileSync(owner, "utf8"))))) {
-      const data = dataDirectory(directory, findBinaries());
+      const data = dataDirectory(directory);
       await endLeftover(data);
       removeEphemeral(directory, data);
     }

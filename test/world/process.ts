@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { z } from "zod";
 import { errorCode } from "./system-error.ts";
 
@@ -37,6 +37,20 @@ export function commandLine(pid: number): string | null {
     : ask("ps", ["-ww", "-o", "command=", "-p", String(pid)]);
 }
 
+/** The processes of a process group. */
+export function groupMembers(group: number): number[] {
+  if (process.platform !== "linux") {
+    const lines = process.platform === "win32" ? "" : (ask("ps", ["-A", "-o", "pid=,pgid="]) ?? "");
+    return lines.split("\n").flatMap((line) => {
+      const [pid, pgid] = line.trim().split(/\s+/).map(Number);
+      return pid !== undefined && pgid === group ? [pid] : [];
+    });
+  }
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && statFields(Number(name))?.[2] === String(group))
+    .map(Number);
+}
+
 /** Ends a process that is known to be ours, and waits until it is gone. */
 export async function endProcess(pid: number, signal: NodeJS.Signals, patienceMs: number): Promise<boolean> {
   const record = recordOf(pid);
@@ -72,16 +86,18 @@ function startOf(pid: number): string | null {
       ? ask("powershell", ["-NoProfile", "-Command", windowsProcess(pid, "CreationDate")])
       : ask("ps", ["-o", "lstart=", "-p", String(pid)]);
   }
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  if (stat === null) {
-    return null;
-  }
-  // The second field is the program's name in parentheses and may hold spaces and parentheses itself.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const state = fields[0];
-  const startTicks = fields[19];
+  const fields = statFields(pid);
+  const state = fields?.[0];
+  const startTicks = fields?.[19];
   // A zombie has ended: only its parent has not asked yet.
   return state === "Z" || state === "X" || startTicks === undefined ? null : `${bootId()}/${startTicks}`;
+}
+
+/** The fields of `/proc/<pid>/stat` from the third on: state, parent, group, … */
+function statFields(pid: number): string[] | null {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  // The second field is the program's name in parentheses and may hold spaces and parentheses itself.
+  return stat === null ? null : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function bootId(): string {

@@ -43,9 +43,18 @@ export function findBinaries(): Binaries {
   return copied;
 }
 
-/** Whether the server's user can work in this directory. Starting a program there is the only test that knows. */
-export function reachable(directory: string, binaries: Binaries): boolean {
-  return runs(binaries, directory);
+/**
+ * Whether the server's user can come through to this directory and write in it. Going there as that user is the only
+ * test that knows; Node's own `cwd` is no such test, as it goes there before it becomes that user.
+ */
+export function reachable(directory: string): boolean {
+  if (serverUser === undefined) {
+    return true;
+  }
+  const script = 'cd "$1" && : > reached';
+  return (
+    spawnSync("/bin/sh", ["-c", script, "sh", directory], { ...serverUser, cwd: "/", stdio: "ignore" }).status === 0
+  );
 }
 
 /**
@@ -85,13 +94,8 @@ function programs(native: string): Binaries {
   return { postgres: program("postgres"), initdb: program("initdb"), pgCtl: program("pg_ctl") };
 }
 
-function runs(binaries: Binaries, cwd?: string): boolean {
-  const answer = spawnSync(binaries.postgres, ["--version"], {
-    ...serverUser,
-    ...(cwd === undefined ? {} : { cwd }),
-    stdio: "ignore",
-  });
-  return answer.status === 0;
+function runs(binaries: Binaries): boolean {
+  return spawnSync(binaries.postgres, ["--version"], { ...serverUser, stdio: "ignore" }).status === 0;
 }
 
 /** Copies to a name of our own and renames: a copy cut short would be taken for whole by every later start. */

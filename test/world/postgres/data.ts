@@ -12,11 +12,11 @@ export const superuser = "postgres";
  * Where a cluster's data stands: `data` in its directory, or outside the checkout where the server's user cannot come
  * through to it.
  */
-export function dataDirectory(directory: string, binaries: Binaries): string {
+export function dataDirectory(directory: string): string {
   const inside = join(directory, "data");
   const probe = join(directory, "probe");
   makeOwnDirectory(probe);
-  const usable = reachable(probe, binaries);
+  const usable = reachable(probe);
   fs.rmSync(probe, { recursive: true });
   return usable ? inside : join(publicDirectory(directory), "data");
 }
@@ -42,7 +42,9 @@ export function makeData(data: string, password: string, binaries: Binaries): vo
   const words = ["-D", partial, "-U", superuser, `--pwfile=${secret}`, "--auth=scram-sha-256", "--encoding=UTF8"];
   // The built-in provider is the same on every system: no test may depend on the machine's libc or its locales.
   words.push("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions");
-  const made = spawnSync(binaries.initdb, words, { ...serverUser, cwd: partial, env: environment(), encoding: "utf8" });
+  // Detached: Ctrl-C reaches the terminal's whole group, and this must end whole or not at all.
+  const options = { ...serverUser, cwd: partial, env: environment(), encoding: "utf8", detached: true } as const;
+  const made = spawnSync(binaries.initdb, words, options);
   fs.rmSync(secret, { force: true });
   if (made.status !== 0) {
     throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`);

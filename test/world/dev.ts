@@ -1,0 +1,117 @@
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { projectRoot } from "./bundle.ts";
+import { startStack } from "./stack.ts";
+import type { StackAddress } from "./stack.ts";
+
+const usage = `npm run dev -- [options]
+
+  --reset                 start with an empty database
+  --port <n>              the Worker's port            (TOLLGATE_PORT; 8787, or any free one)
+  --postgres-port <n>     Postgres's port              (TOLLGATE_POSTGRES_PORT; the last start's, or any free one)
+  --bridge-port <n>       the SQL bridge's port        (TOLLGATE_BRIDGE_PORT; any free one)
+  --dev-port <n>          the dev server's port        (TOLLGATE_DEV_PORT; any free one)
+  --directory <path>      where data and keys are kept (TOLLGATE_DIRECTORY; .tollgate)
+`;
+
+const { values } = parseArgs({
+  options: {
+    reset: { type: "boolean", default: false },
+    port: { type: "string" },
+    "postgres-port": { type: "string" },
+    "bridge-port": { type: "string" },
+    "dev-port": { type: "string" },
+    directory: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(usage);
+} else {
+  process.exitCode = await run();
+  // Whatever still holds the process (a connection that a tool left open) must not keep the terminal.
+  process.exit();
+}
+
+async function run(): Promise<number> {
+  const stopped = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      tell(stopped.signal.aborted ? "already stopping" : "stopping");
+      stopped.abort(new Error(`stopped by ${signal}`));
+    });
+  }
+  const directory = values.directory ?? process.env["TOLLGATE_DIRECTORY"] ?? join(projectRoot, ".tollgate");
+  try {
+    const stack = await startStack({
+      directory,
+      reset: values.reset,
+      port: port("port", values.port ?? process.env["TOLLGATE_PORT"]),
+      postgresPort: port("postgres-port", values["postgres-port"] ?? process.env["TOLLGATE_POSTGRES_PORT"]),
+      bridgePort: port("bridge-port", values["bridge-port"] ?? process.env["TOLLGATE_BRIDGE_PORT"]),
+      devPort: port("dev-port", values["dev-port"] ?? process.env["TOLLGATE_DEV_PORT"]),
+      tell,
+      signal: stopped.signal,
+    });
+    process.stdout.write(welcome(stack.address, directory));
+    const broken = await Promise.race([stack.broken, once(stopped.signal)]);
+    if (broken !== undefined) {
+      process.stderr.write(`${broken} ended unexpectedly; stopping the rest.\n`);
+    }
+    await stack.stop();
+    tell("stopped");
+    return broken === undefined ? 0 : 1;
+  } catch (error) {
+    if (stopped.signal.aborted && error === stopped.signal.reason) {
+      tell("stopped");
+      return 0;
+    }
+    for (let cause = error; cause instanceof Error; cause = cause.cause) {
+      process.stderr.write(`${cause.message}\n`);
+    }
+    return 1;
+  }
+}
+
+function once(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve(undefined);
+    }
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+}
+
+function port(name: string, text: string | undefined): number | undefined {
+  if (text === undefined || text === "") {
+    return undefined;
+  }
+  if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > 65_535) {
+    throw new Error(`--${name} takes a port from 1 to 65535, not "${text}".`);
+  }
+  return Number(text);
+}
+
+function tell(line: string): void {
+  process.stdout.write(`· ${line}\n`);
+}
+
+function welcome(address: StackAddress, directory: string): string {
+  const credits = `${address.url}/v1/workspaces/${address.workspace_id}/credits`;
+  const key = `-H "Authorization: Bearer ${address.operator_key}"`;
+  const json = `${key} -H "Content-Type: application/json"`;
+  return `
+Tollgate runs at   ${address.url}   (API: ${address.url}/docs)
+Operator's key     ${address.operator_key}
+Clock and cron     ${address.dev_url}   (POST /clock {"advance": "31 days"}, POST /tick)
+Everything else    ${relative(process.cwd(), join(directory, "dev.json"))}
+
+Grant ten credits, have twenty spenders spend one each at once, and look at what is left:
+
+curl -s ${credits}/grants ${json} -H "Idempotency-Key: grant-1" -d '{"pool":"bulk","amount":10}'
+seq 20 | xargs -P 20 -I{} curl -s -o /dev/null -w '%{http_code}\\n' ${credits}/spend ${json} -H "Idempotency-Key: spend-{}" -d '{"amount":1}' | sort | uniq -c
+curl -s ${credits} ${key}
+
+Ctrl-C stops it.
+`;
+}

@@ -1,0 +1,209 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { Pool } from "pg";
+import { z } from "zod";
+import { migrate } from "../../db/tool/migrate.ts";
+import { prepareWorkerRole } from "../../db/tool/role.ts";
+import { startBridge } from "./bridge.ts";
+import { localEnvironment, projectRoot } from "./bundle.ts";
+import { freePort, isFree } from "./free-port.ts";
+import { ensureOperatorKey, newKey } from "./operator-key.ts";
+import { startCluster } from "./postgres.ts";
+import { createDatabase, createOwner, ownerRole, withClient, workerRole } from "./roles.ts";
+import { startDevServer } from "./stack/dev-server.ts";
+import { takeLock } from "./stack/lock.ts";
+import { startTicker } from "./stack/ticker.ts";
+import { endLeftoverWorker, startDevWorker } from "./stack/worker.ts";
+import { tickOverHttp } from "./worker.ts";
+
+/** How to start the local stack. A port that is not chosen is the usual one or, where that is taken, any. */
+export interface StackOptions {
+  /** Where data, keys and `dev.json` are kept. */
+  directory: string;
+  reset: boolean;
+  port?: number | undefined;
+  postgresPort?: number | undefined;
+  bridgePort?: number | undefined;
+  devPort?: number | undefined;
+  /** Told of each step, for whoever waits. */
+  tell: (line: string) => void;
+  /** Aborted when the stack is to stop before it has started. */
+  signal: AbortSignal;
+}
+
+/** What `dev.json` says, so that any tool finds the stack. */
+export interface StackAddress {
+  url: string;
+  operator_key: string;
+  workspace_id: string;
+  database_url: string;
+  worker_database_url: string;
+  bridge_url: string;
+  dev_url: string;
+  pid: number;
+}
+
+/** The running local stack. */
+export interface Stack {
+  address: StackAddress;
+  /** Resolves with the name of a part that ended although nobody asked it to. */
+  broken: Promise<string>;
+  /** Stops all parts, the last started first; calling it again waits for the same end. */
+  stop(): Promise<void>;
+}
+
+const usualPort = 8787;
+const databaseName = "tollgate";
+
+/** Starts the whole local stack. What has started is stopped again when a later part does not start. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { directory, tell, signal } = options;
+  fs.mkdirSync(directory, { recursive: true });
+  const lock = takeLock(directory);
+  const stops: (() => Promise<void> | void)[] = [() => lock.release()];
+  const broken = Promise.withResolvers<string>();
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopping ??= stopAll(stops));
+  const step = async <T>(line: string, work: () => Promise<T>): Promise<T> => {
+    signal.throwIfAborted();
+    tell(line);
+    return await work();
+  };
+  try {
+    // First: a workerd that outlived its stack still has the usual port.
+    await endLeftoverWorker(directory);
+    const workerPort = await choosePort(options.port);
+    const cluster = await step("starting Postgres", () =>
+      startCluster({ directory: join(directory, "postgres"), port: options.postgresPort, reset: options.reset }),
+    );
+    stops.push(() => cluster.stop());
+    void cluster.ended.then(() => broken.resolve(`Postgres (its log is ${cluster.log})`));
+
+    const passwords = keptPasswords(directory);
+    const ownerUrl = cluster.url(databaseName, ownerRole, passwords.owner);
+    const workerUrl = cluster.url(databaseName, workerRole, passwords.worker);
+    await step("migrating the database", async () => {
+      await createOwner(cluster.url("postgres"), passwords.owner);
+      await createDatabase(cluster.url("postgres"), databaseName);
+      await migrate(ownerUrl, { log: tell });
+      await withClient(ownerUrl, (owner) => prepareWorkerRole(owner, passwords.worker));
+    });
+    const owner = new Pool({ connectionString: ownerUrl, max: 2 });
+    // An idle connection ends with its server; what is asked next says so.
+    owner.on("error", () => undefined);
+    stops.push(() => owner.end());
+    const operatorKey = await operatorKeyOf(directory, owner);
+    const workspace = await demoWorkspace(owner);
+
+    const bridge = await startBridge({ target: cluster, port: options.bridgePort ?? 0 });
+    stops.push(() => bridge.stop());
+    const worker = await step("starting the Worker", () =>
+      startDevWorker(directory, {
+        config: join(projectRoot, "wrangler.toml"),
+        environment: localEnvironment,
+        port: workerPort,
+        vars: { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridge.url },
+      }),
+    );
+    stops.push(() => worker.stop());
+    void worker.ended.then(() => broken.resolve("the Worker's process"));
+
+    const ticker = startTicker(() => tickOverHttp(worker.url), tell);
+    stops.push(() => ticker.stop());
+    const devServer = await startDevServer(owner, () => ticker.tick(), options.devPort ?? 0);
+    stops.push(() => devServer.stop());
+    signal.throwIfAborted();
+
+    const address: StackAddress = {
+      url: worker.url,
+      operator_key: operatorKey,
+      workspace_id: workspace,
+      database_url: ownerUrl,
+      worker_database_url: workerUrl,
+      bridge_url: bridge.url,
+      dev_url: devServer.url,
+      pid: process.pid,
+    };
+    const file = join(directory, "dev.json");
+    writeSecret(file, `${JSON.stringify(address, null, 2)}\n`);
+    stops.push(() => fs.rmSync(file, { force: true }));
+    lock.announce(worker.url);
+    return { address, broken: broken.promise, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Stops every part even where one fails to; what failed is thrown when the rest has stopped. */
+async function stopAll(stops: (() => Promise<void> | void)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const stop of stops.toReversed()) {
+    try {
+      await stop();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) {
+    throw new AggregateError(failures, `Not all of the stack stopped: ${failures.map(String).join("; ")}`);
+  }
+}
+
+async function choosePort(chosen: number | undefined): Promise<number> {
+  if (chosen !== undefined && !(await isFree(chosen))) {
+    throw new Error(`Port ${chosen} of 127.0.0.1, chosen for the Worker, is taken.`);
+  }
+  return chosen ?? (await freePort(usualPort));
+}
+
+const passwordFile = z.object({ owner: z.string(), worker: z.string() });
+
+/** The roles' passwords, the same at each start, so that a connection string that was written down goes on working. */
+function keptPasswords(directory: string): z.infer<typeof passwordFile> {
+  const file = join(directory, "passwords.json");
+  if (!fs.existsSync(file)) {
+    const [owner, worker] = [randomBytes(18), randomBytes(18)].map((bytes) => bytes.toString("base64url"));
+    writeSecret(file, JSON.stringify({ owner, worker }));
+  }
+  return passwordFile.parse(JSON.parse(fs.readFileSync(file, "utf8")));
+}
+
+/** The operator's key, the same at each start and after `--reset`; a new database is told of it. */
+async function operatorKeyOf(directory: string, owner: Pool): Promise<string> {
+  const file = join(directory, "operator_key");
+  if (!fs.existsSync(file)) {
+    writeSecret(file, await newKey());
+  }
+  const key = fs.readFileSync(file, "utf8").trim();
+  await ensureOperatorKey(owner, key, "dev");
+  return key;
+}
+
+/** A workspace to try things with, so that the first command is one that does something. */
+async function demoWorkspace(owner: Pool): Promise<string> {
+  const found = await owner.query<{ id: string }>(
+    "select id from people.workspace where name = 'demo' order by id limit 1",
+  );
+  const made = found.rows[0] ?? (await createWorkspace(owner));
+  return made.id;
+}
+
+async function createWorkspace(owner: Pool): Promise<{ id: string }> {
+  const made = await owner.query<{ id: string }>(
+    "select id from people.create_workspace(name => 'demo', caused_by => 'dev')",
+  );
+  const [row] = made.rows;
+  if (row === undefined) {
+    throw new Error("people.create_workspace answered nothing.");
+  }
+  return row;
+}
+
+/** Written beside its place and moved there, so that nobody reads half of it, or reads it at all but its owner. */
+function writeSecret(file: string, text: string): void {
+  const draft = `${file}.${process.pid}`;
+  fs.writeFileSync(draft, text, { mode: 0o600 });
+  fs.renameSync(draft, file);
+}

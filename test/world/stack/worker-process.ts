@@ -1,0 +1,45 @@
+import { unstable_startWorker as startWrangler } from "wrangler";
+import { workerOrder } from "./worker-order.ts";
+import type { WorkerReport } from "./worker-order.ts";
+
+/**
+ * The process that runs wrangler's dev server for the local stack. It is a process of its own because wrangler ends its
+ * process at once on Ctrl-C, before Postgres could be stopped in order; and it ends by itself when the stack's process
+ * is gone, because workerd would otherwise live on and keep the port.
+ */
+process.once("message", (message) => {
+  run(workerOrder.parse(message)).catch((error: unknown) => {
+    tell({ kind: "failed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    process.exit(1);
+  });
+});
+
+async function run(order: ReturnType<typeof workerOrder.parse>): Promise<void> {
+  const worker = await startWrangler({
+    config: order.config,
+    env: order.environment,
+    bindings: Object.fromEntries(
+      Object.entries(order.vars).map(([name, value]) => [name, { type: "secret_text" as const, value }]),
+    ),
+    dev: {
+      server: { hostname: "127.0.0.1", port: order.port },
+      watch: true,
+      liveReload: false,
+      persist: false,
+      inspector: false,
+      logLevel: "warn",
+      registry: undefined,
+      structuredLogsHandler: ({ message }: { message: string }) => {
+        process.stdout.write(`${message}\n`);
+      },
+    },
+  });
+  process.once("disconnect", () => {
+    void worker.dispose().finally(() => process.exit(0));
+  });
+  tell({ kind: "ready", url: (await worker.url).origin });
+}
+
+function tell(report: WorkerReport): void {
+  process.send?.(report);
+}
