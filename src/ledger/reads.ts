@@ -88,7 +88,7 @@ export async function listHolds(c: AppContext, workspace: string, page: Page, st
 
 /** The pool of each entry's lot, in the order of the entries. */
 const pools = sql<(string | null)[]>`array(
-  select ${lot.pool} from unnest(${transaction.lots}) with ordinality e(lot_id, position)
+  select ${lot.pool}::text from unnest(${transaction.lots}) with ordinality e(lot_id, position)
     left join ${lot} on ${lot.owner_id} = ${transaction.owner_id} and ${lot.unit} = ${transaction.unit} and ${lot.id} = e.lot_id
    order by e.position)`;
 
