@@ -86,7 +86,10 @@ test("a runner that dies in the middle of a file leaves nothing of it, and the n
 test("a lock that somebody holds stops a file after two seconds and leaves nothing of it", async () => {
   const places = await threeMigrations();
   await run(places);
-  writeFileSync(join(places.migrations, "0004_alter.sql"), "create table shop.a ();\nalter table shop.stock add x integer;\n");
+  writeFileSync(
+    join(places.migrations, "0004_alter.sql"),
+    "create table shop.a ();\nalter table shop.stock add x integer;\n",
+  );
   await withClient(database.ownerUrl, async (holder) => {
     await holder.query("begin; lock table shop.stock in access share mode");
     await expect(run(places)).rejects.toThrow(/0004_alter\.sql.*55P03[^]*Somebody holds the table/);
@@ -129,9 +132,13 @@ test("the ends of lines of a Windows checkout are no edit", async () => {
 test("a database ahead of the checkout is refused by the name that is missing", async () => {
   const places = await threeMigrations();
   await run(places);
-  await expect(run(await onlyFirst(places))).rejects.toThrow(/0002_shop_take\.sql was applied .* Is this checkout older/);
+  await expect(run(await onlyFirst(places))).rejects.toThrow(
+    /0002_shop_take\.sql was applied .* Is this checkout older/,
+  );
   renameSync(join(places.migrations, "0003_shop_give.sql"), join(places.migrations, "0004_shop_give.sql"));
-  await expect(run(places)).rejects.toThrow("0003_shop_give.sql was applied to this database, but is not in migrations/. Is it now 0004");
+  await expect(run(places)).rejects.toThrow(
+    "0003_shop_give.sql was applied to this database, but is not in migrations/. Is it now 0004",
+  );
 });
 
 test("a file that was merged late is applied, never skipped, where nothing after it touches the same things", async () => {

@@ -47,28 +47,86 @@ test("the Worker's role gets its way in with its limits, and a second time anoth
 
 /** Ways in which the role comes to be able to write, or its sessions to be unbounded; and the way back. */
 const drifts: [what: string, drift: string, line: string, back: string][] = [
-  ["a member of a group that may insert", "create role scribe; grant insert on ops.audit to scribe; grant scribe to tollgate_worker", "tollgate_worker is a member of scribe", "drop owned by scribe; drop role scribe"],
-  ["which it inherits", "create role scribe; grant insert on ops.audit to scribe; grant scribe to tollgate_worker", "tollgate_worker may INSERT on ops.audit", "drop owned by scribe; drop role scribe"],
-  ["a member by SET ROLE alone", "grant pg_write_all_data to tollgate_worker with inherit false", "tollgate_worker is a member of pg_write_all_data", "revoke pg_write_all_data from tollgate_worker"],
-  ["made in Neon's console", "create role neon_superuser; grant pg_write_all_data to neon_superuser; grant neon_superuser to tollgate_worker", "tollgate_worker may DELETE on ledger.lot", "drop role neon_superuser"],
-  ["a superuser", "alter role tollgate_worker superuser", "tollgate_worker has the attribute SUPERUSER", "alter role tollgate_worker nosuperuser"],
-  ["a maker of roles", "alter role tollgate_worker createrole", "tollgate_worker has the attribute CREATEROLE", "alter role tollgate_worker nocreaterole"],
-  ["a maker of databases", "alter role tollgate_worker createdb", "tollgate_worker has the attribute CREATEDB", "alter role tollgate_worker nocreatedb"],
-  ["a maker of schemas", "grant create on database house to tollgate_worker", "tollgate_worker may create schemas in this database", "revoke create on database house from tollgate_worker"],
-  ["unbounded statements", "alter role tollgate_worker reset statement_timeout", 'tollgate_worker: statement_timeout is not set, not "8s"', "alter role tollgate_worker set statement_timeout = '8s'"],
-  ["longer waits in this database", "alter role tollgate_worker in database house set lock_timeout = '1min'", 'tollgate_worker: lock_timeout is "1min", not "2s"', "alter role tollgate_worker in database house reset lock_timeout"],
-  ["a search_path", "alter role tollgate_worker set search_path = public", 'tollgate_worker: search_path is "public", not ""', "alter role tollgate_worker set search_path = ''"],
+  [
+    "a member of a group that may insert",
+    "create role scribe; grant insert on ops.audit to scribe; grant scribe to tollgate_worker",
+    "tollgate_worker is a member of scribe",
+    "drop owned by scribe; drop role scribe",
+  ],
+  [
+    "which it inherits",
+    "create role scribe; grant insert on ops.audit to scribe; grant scribe to tollgate_worker",
+    "tollgate_worker may INSERT on ops.audit",
+    "drop owned by scribe; drop role scribe",
+  ],
+  [
+    "a member by SET ROLE alone",
+    "grant pg_write_all_data to tollgate_worker with inherit false",
+    "tollgate_worker is a member of pg_write_all_data",
+    "revoke pg_write_all_data from tollgate_worker",
+  ],
+  [
+    "made in Neon's console",
+    "create role neon_superuser; grant pg_write_all_data to neon_superuser; grant neon_superuser to tollgate_worker",
+    "tollgate_worker may DELETE on ledger.lot",
+    "drop role neon_superuser",
+  ],
+  [
+    "a superuser",
+    "alter role tollgate_worker superuser",
+    "tollgate_worker has the attribute SUPERUSER",
+    "alter role tollgate_worker nosuperuser",
+  ],
+  [
+    "a maker of roles",
+    "alter role tollgate_worker createrole",
+    "tollgate_worker has the attribute CREATEROLE",
+    "alter role tollgate_worker nocreaterole",
+  ],
+  [
+    "a maker of databases",
+    "alter role tollgate_worker createdb",
+    "tollgate_worker has the attribute CREATEDB",
+    "alter role tollgate_worker nocreatedb",
+  ],
+  [
+    "a maker of schemas",
+    "grant create on database house to tollgate_worker",
+    "tollgate_worker may create schemas in this database",
+    "revoke create on database house from tollgate_worker",
+  ],
+  [
+    "unbounded statements",
+    "alter role tollgate_worker reset statement_timeout",
+    'tollgate_worker: statement_timeout is not set, not "8s"',
+    "alter role tollgate_worker set statement_timeout = '8s'",
+  ],
+  [
+    "longer waits in this database",
+    "alter role tollgate_worker in database house set lock_timeout = '1min'",
+    'tollgate_worker: lock_timeout is "1min", not "2s"',
+    "alter role tollgate_worker in database house reset lock_timeout",
+  ],
+  [
+    "a search_path",
+    "alter role tollgate_worker set search_path = public",
+    'tollgate_worker: search_path is "public", not ""',
+    "alter role tollgate_worker set search_path = ''",
+  ],
 ];
 
-test.each(drifts)("A17 the Worker's role is %s: the check says so, and deploy:init refuses what may write", async (_, drift, line, back) => {
-  await superuser(drift);
-  try {
-    expect(await check(ownerUrl)).toContain(line);
-    if (!line.includes(": ")) {
-      await expect(withClient(ownerUrl, (owner) => prepareWorkerRole(owner, "unused"))).rejects.toThrow(line);
+test.each(drifts)(
+  "A17 the Worker's role is %s: the check says so, and deploy:init refuses what may write",
+  async (_, drift, line, back) => {
+    await superuser(drift);
+    try {
+      expect(await check(ownerUrl)).toContain(line);
+      if (!line.includes(": ")) {
+        await expect(withClient(ownerUrl, (owner) => prepareWorkerRole(owner, "unused"))).rejects.toThrow(line);
+      }
+    } finally {
+      await superuser(back);
     }
-  } finally {
-    await superuser(back);
-  }
-  expect(await check(ownerUrl)).toEqual([]);
-});
+    expect(await check(ownerUrl)).toEqual([]);
+  },
+);
