@@ -449,6 +449,13 @@ begin
     if not found then
       perform ops.refuse('not_found');
     elsif v_hold.state <> 'held' then
+      -- Ended under this very key, whose stored answer has gone: the late duplicate must hear that, and not of a stranger.
+      if exists (
+        select from ledger.transaction t
+         where t.owner_id = end_hold.owner_id and t.idempotency_key = end_hold.idempotency_key
+      ) then
+        perform ledger.refuse_used_key(end_hold.owner_id, end_hold.idempotency_key);
+      end if;
       perform ops.refuse('hold_ended', jsonb_build_object('state', v_hold.state));
     end if;
     perform ops.refuse('amount_exceeds_hold', jsonb_build_object('amount', v_hold.amount));
@@ -1335,6 +1342,9 @@ begin
         v_sides := v_sides || 'expired'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.expired;
       end if;
     else
+      -- What was reversed is no longer the payment's: a later refund must not take it twice, nor a dispute won give it again.
+      update ledger.lot l set payment_id = null
+       where l.owner_id = reverse.owner_id and l.unit = reverse.unit and l.id = v_transaction.lots[i];
       v_moved := ledger.recover(reverse.owner_id, reverse.unit, v_transaction.lots[i], -v_amount);
       continue when v_moved.taken = 0;
       v_sides := v_sides || v_moved.sides || v_transaction.sides[i];
@@ -1836,8 +1846,9 @@ begin
        where l.owner_id = take_back.owner_id and l.payment_id = take_back.payment_id and l.unit = v_unit
        order by l.id
     loop
-      v_target := floor(v_lot.given::numeric
-        * least(take_back.refunded::numeric + take_back.lost, take_back.paid) / take_back.paid);
+      -- Of a payment of nothing, nothing can be refunded.
+      v_target := coalesce(floor(v_lot.given::numeric
+        * least(take_back.refunded::numeric + take_back.lost, take_back.paid) / nullif(take_back.paid, 0)), 0);
       if v_target > v_lot.recovered then
         v_moved := ledger.recover(take_back.owner_id, v_unit, v_lot.id, v_target - v_lot.recovered);
         continue when v_moved.taken = 0;
@@ -2181,7 +2192,7 @@ declare
 begin
   insert into ops.parked as p (sweep, subject, sqlstate, error, first_at, last_at, until)
   values (park.sweep, park.subject, park.sqlstate, park.error, v_now, v_now, v_now + interval '1 minute')
-  on conflict (sweep, subject) do update
+  on conflict on constraint parked_pk do update
     set times = p.times + 1, sqlstate = excluded.sqlstate, error = excluded.error, last_at = v_now,
         until = v_now + least(interval '1 day', interval '1 minute' * power(2, least(p.times, 11)))
   returning p.until into park.until;
@@ -2221,6 +2232,8 @@ create or replace function ops.raise_alarm(code text, subject text, detail jsonb
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
+#variable_conflict use_column
+-- A conflict target cannot be qualified, and a partial index is no constraint to name.
 begin
   insert into ops.alarm (id, code, subject, detail, opened_at, last_seen_at)
   values (uuidv7(), raise_alarm.code, raise_alarm.subject, raise_alarm.detail, ops.now(), ops.now())

@@ -67,10 +67,7 @@ export const audit = ops.table(
     detail: jsonb().notNull(),
     created_at: time().notNull(),
   },
-  (t) => [
-    primaryKey({ name: "audit_pk", columns: [t.id] }),
-    index("audit_of_workspace").on(t.workspace_id, t.id),
-  ],
+  (t) => [primaryKey({ name: "audit_pk", columns: [t.id] }), index("audit_of_workspace").on(t.workspace_id, t.id)],
 );
 
 /** What a person must look at: one open row per code and subject. Growth: few rows; closed ones may be dropped. */
@@ -88,7 +85,9 @@ export const alarm = ops.table(
   },
   (t) => [
     primaryKey({ name: "alarm_pk", columns: [t.id] }),
-    uniqueIndex("alarm_open_once").on(t.code, t.subject).where(sql`closed_at is null`),
+    uniqueIndex("alarm_open_once")
+      .on(t.code, t.subject)
+      .where(sql`closed_at is null`),
   ],
 );
 
@@ -118,10 +117,7 @@ export const sweep_run = ops.table(
     more: boolean().notNull().default(false),
     error: text(),
   },
-  (t) => [
-    primaryKey({ name: "sweep_run_pk", columns: [t.id] }),
-    index("sweep_run_of_name").on(t.name, t.id),
-  ],
+  (t) => [primaryKey({ name: "sweep_run_pk", columns: [t.id] }), index("sweep_run_of_name").on(t.name, t.id)],
 );
 
 /** Rows that a sweep could not process, with the error; tried again after `until`. Growth: failures only. */

@@ -41,6 +41,13 @@ begin
     if not found then
       perform ops.refuse('not_found');
     elsif v_hold.state <> 'held' then
+      -- Ended under this very key, whose stored answer has gone: the late duplicate must hear that, and not of a stranger.
+      if exists (
+        select from ledger.transaction t
+         where t.owner_id = end_hold.owner_id and t.idempotency_key = end_hold.idempotency_key
+      ) then
+        perform ledger.refuse_used_key(end_hold.owner_id, end_hold.idempotency_key);
+      end if;
       perform ops.refuse('hold_ended', jsonb_build_object('state', v_hold.state));
     end if;
     perform ops.refuse('amount_exceeds_hold', jsonb_build_object('amount', v_hold.amount));

@@ -61,6 +61,9 @@ begin
         v_sides := v_sides || 'expired'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.expired;
       end if;
     else
+      -- What was reversed is no longer the payment's: a later refund must not take it twice, nor a dispute won give it again.
+      update ledger.lot l set payment_id = null
+       where l.owner_id = reverse.owner_id and l.unit = reverse.unit and l.id = v_transaction.lots[i];
       v_moved := ledger.recover(reverse.owner_id, reverse.unit, v_transaction.lots[i], -v_amount);
       continue when v_moved.taken = 0;
       v_sides := v_sides || v_moved.sides || v_transaction.sides[i];

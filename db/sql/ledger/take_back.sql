@@ -41,8 +41,9 @@ begin
        where l.owner_id = take_back.owner_id and l.payment_id = take_back.payment_id and l.unit = v_unit
        order by l.id
     loop
-      v_target := floor(v_lot.given::numeric
-        * least(take_back.refunded::numeric + take_back.lost, take_back.paid) / take_back.paid);
+      -- Of a payment of nothing, nothing can be refunded.
+      v_target := coalesce(floor(v_lot.given::numeric
+        * least(take_back.refunded::numeric + take_back.lost, take_back.paid) / nullif(take_back.paid, 0)), 0);
       if v_target > v_lot.recovered then
         v_moved := ledger.recover(take_back.owner_id, v_unit, v_lot.id, v_target - v_lot.recovered);
         continue when v_moved.taken = 0;

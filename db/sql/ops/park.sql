@@ -9,7 +9,7 @@ declare
 begin
   insert into ops.parked as p (sweep, subject, sqlstate, error, first_at, last_at, until)
   values (park.sweep, park.subject, park.sqlstate, park.error, v_now, v_now, v_now + interval '1 minute')
-  on conflict (sweep, subject) do update
+  on conflict on constraint parked_pk do update
     set times = p.times + 1, sqlstate = excluded.sqlstate, error = excluded.error, last_at = v_now,
         until = v_now + least(interval '1 day', interval '1 minute' * power(2, least(p.times, 11)))
   returning p.until into park.until;

@@ -4,6 +4,8 @@ create or replace function ops.raise_alarm(code text, subject text, detail jsonb
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
+#variable_conflict use_column
+-- A conflict target cannot be qualified, and a partial index is no constraint to name.
 begin
   insert into ops.alarm (id, code, subject, detail, opened_at, last_seen_at)
   values (uuidv7(), raise_alarm.code, raise_alarm.subject, raise_alarm.detail, ops.now(), ops.now())
