@@ -8,7 +8,11 @@ export function bodyRefusals(file: SourceFile, statement: Statement, domains: Se
   const foreign = (schema: string) => schema !== file.domain && domains.has(schema);
   for (const fragment of fragmentsOf(statement, (line) => lines.add(line), foreign)) {
     const excerpt = fragment.text.replaceAll(/\s+/g, " ").trim().slice(0, 80);
-    for (const line of [...relationRefusals(fragment, foreign), ...timeRefusals(fragment.tree), ...others(fragment)]) {
+    for (const line of [
+      ...relationRefusals(fragment, foreign),
+      ...timeRefusals(fragment.tree),
+      ...others(fragment, file.domain),
+    ]) {
       lines.add(`${line} (${excerpt})`);
     }
   }
@@ -94,7 +98,7 @@ export function timeRefusals(tree: unknown): string[] {
 
 const frozenTimes = new Set(["now", "transaction_timestamp", "statement_timestamp", "timeofday"]);
 
-function others({ tree }: Fragment): string[] {
+function others({ tree }: Fragment, domain: string): string[] {
   const lines: string[] = [];
   walk(tree, (kind, node) => {
     if (node["limitOffset"] !== undefined) {
@@ -104,6 +108,9 @@ function others({ tree }: Fragment): string[] {
       const name = words(node, "funcname").at(-1) ?? "";
       if (/^pg_(?:try_)?advisory_(?:un)?lock/.test(name)) {
         lines.push(`${name} belongs to the session, which over HTTP is anybody's: pg_advisory_xact_lock`);
+      }
+      if (name === "clock_timestamp" && domain !== "ops") {
+        lines.push("clock_timestamp() does not know the local stack's offset: ops.now()");
       }
     }
     if (kind === "TransactionStmt") {

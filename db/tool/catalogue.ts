@@ -1,6 +1,6 @@
 import type { ClientBase } from "pg";
 import * as z from "zod";
-import { workerRole } from "./source.ts";
+import { workerRole } from "./role.ts";
 
 /** Everything that a database's schemas hold, by name; what each thing is, by attribute. */
 export type Catalogue = Map<string, Record<string, string>>;

@@ -5,6 +5,7 @@ import { catalogueText, differences, parseCatalogue, readCatalogue } from "./cat
 import type { Catalogue } from "./catalogue.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
 import { withClient } from "./connect.ts";
+import type { Places } from "./generate.ts";
 import { clock, defaultPrivileges, migrations, routines, rowLocks, version, worker } from "./facts.ts";
 
 export interface CheckOptions {
@@ -56,10 +57,8 @@ export function schemasOf(catalogue: Catalogue): string[] {
  * Holds the checkout against itself: what its migrations make from zero, what its source makes from zero, and what
  * `catalogue.json` says they make. Needs the embedded Postgres.
  */
-export async function checkSource(): Promise<string[]> {
-  const { ourPlaces } = await import("./generate.ts");
+export async function checkSource(places: Places): Promise<string[]> {
   const { fromZero } = await import("./from-zero.ts");
-  const places = await ourPlaces();
   return fromZero(places, async ({ migrated, source, url }) => {
     const stale = catalogueText(readExpected(places.migrations)) !== catalogueText(migrated);
     return [
@@ -85,7 +84,8 @@ runAsCommand(import.meta, async () => {
     return;
   }
   const url = positionals[0] ?? process.env["DATABASE_URL"] ?? "";
-  const lines = url === "" ? await checkSource() : await check(url, { local: values.local === true });
+  const { ourPlaces } = await import("./generate.ts");
+  const lines = url === "" ? await checkSource(await ourPlaces()) : await check(url, { local: values.local === true });
   if (lines.length > 0) {
     throw new Error(lines.join("\n"));
   }

@@ -8,8 +8,7 @@ import { runAsCommand } from "./command.ts";
 import { connectionTo, isLocal, withClient } from "./connect.ts";
 import { createKey } from "./keys.ts";
 import { migrate } from "./migrate.ts";
-import { prepareWorkerRole, refusePowers } from "./role.ts";
-import { workerRole } from "./source.ts";
+import { prepareWorkerRole, refusePowers, workerRole } from "./role.ts";
 import { wrangler } from "./wrangler.ts";
 
 export interface DeployOptions {
@@ -145,7 +144,11 @@ async function ask(): Promise<string> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
   try {
-    return (await lines.question("")).trim();
+    // Ctrl-C and Ctrl-D close it, and the question then never ends.
+    const closed = new Promise<never>((_resolve, reject) => {
+      lines.once("close", () => reject(new Error("No database was given.")));
+    });
+    return (await Promise.race([lines.question(""), closed])).trim();
   } finally {
     lines.close();
     process.stdout.write("\n");

@@ -4,8 +4,7 @@ import type { Catalogue } from "./catalogue.ts";
 import { withClient } from "./connect.ts";
 import { readMigrations } from "./history.ts";
 import { appliedMigrations, pending } from "./migrate.ts";
-import { powersOfWorker, roleSettings } from "./role.ts";
-import { workerRole } from "./source.ts";
+import { powersOfWorker, roleSettings, workerRole } from "./role.ts";
 
 // What must be true of a database whatever its schema is: one function a fact, each with its lines of what is not.
 

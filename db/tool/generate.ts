@@ -97,6 +97,7 @@ async function tryFirst(places: Places, change: (copy: Places) => Promise<Next |
   const { fromZero } = await import("./from-zero.ts");
   const copy = { ...places, migrations: mkdtempSync(join(tmpdir(), "tollgate-migrations-")) };
   try {
+    mkdirSync(places.migrations, { recursive: true });
     cpSync(places.migrations, copy.migrations, { recursive: true });
     const migration = await change(copy);
     const lines = await fromZero(copy, async ({ migrated, source }) => {

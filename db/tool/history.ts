@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** What a migration can freeze. `tables` is DDL and has no text to compare: `snapshot.json` does that. */
-export const kinds = ["defaults", "schema", "before", "tables", "routine", "view", "trigger", "data", "grant"] as const;
-export type Kind = (typeof kinds)[number];
+const kinds = ["defaults", "schema", "before", "tables", "routine", "view", "trigger", "data", "grant"] as const;
+type Kind = (typeof kinds)[number];
 
 /** A thing outside the tables that a migration makes, with the text that makes it. */
 export interface Piece {

@@ -1,6 +1,8 @@
 import { escapeIdentifier, escapeLiteral } from "pg";
 import type { ClientBase } from "pg";
-import { workerRole } from "./source.ts";
+
+/** The role that the Worker's connection string names. It may EXECUTE and SELECT, nothing else. */
+export const workerRole = "tollgate_worker";
 
 /**
  * What the Worker's sessions run under. They are set on the role: over HTTP each statement may get another session, and a

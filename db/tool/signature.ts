@@ -2,7 +2,7 @@ import { child, children, statements, textOf, words } from "./sql.ts";
 import type { Statement, Tree } from "./sql.ts";
 
 /** An argument of a routine, as its signature counts it. */
-export interface Argument {
+interface Argument {
   mode: "in" | "out" | "inout" | "variadic" | "table";
   name: string;
   type: string;

@@ -1,12 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Piece } from "./history.ts";
+import { workerRole } from "./role.ts";
 import { quoted, reference, signatureOf } from "./signature.ts";
 import { relationOf, statements, textOf, walk, words } from "./sql.ts";
 import type { Statement } from "./sql.ts";
-
-/** The role that the Worker's connection string names. It may EXECUTE and SELECT, nothing else. */
-export const workerRole = "tollgate_worker";
 
 /** What a file of `db/sql` holds; the ending of its name says it. */
 export type FileKind = (typeof fileKinds)[number];

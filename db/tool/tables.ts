@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { generateDrizzleJson, generateMigration } from "drizzle-kit/api";
 import * as z from "zod";
 import type { Piece } from "./history.ts";
+import { workerRole } from "./role.ts";
 import { quoted } from "./signature.ts";
-import { SourceError, workerRole } from "./source.ts";
+import { SourceError } from "./source.ts";
 import { children, relationOf, statements, words } from "./sql.ts";
 import type { Statement } from "./sql.ts";
 

@@ -65,6 +65,12 @@ const broken: [rule: string, path: string, text: string, message: string][] = [
     "now() is the",
   ],
   ["no 'now' as a text", "shop/take.sql", take({ body: "perform 'now'::timestamptz;" }), "'now' is read when"],
+  [
+    "ops.now() instead of the system's clock",
+    "shop/take.sql",
+    take({ body: "perform clock_timestamp();" }),
+    "local stack's offset",
+  ],
   ["no session lock", "shop/take.sql", take({ body: "perform pg_advisory_lock(1);" }), "pg_advisory_xact_lock"],
   [
     "no session lock tried",
