@@ -160,15 +160,14 @@ export function parseJson(text: string): unknown {
         if (at !== text.length) throw malformed();
         return value;
       }
+      if (next !== comma && next !== (frame.members === null ? closeArray : closeObject)) throw malformed();
+      at += 1;
       if (frame.members === null) frame.array.push(value);
       else frame.members[frame.key] = value;
       if (next === comma) {
-        at += 1;
         if (frame.members !== null) readKey(frame);
         break;
       }
-      if (next !== (frame.members === null ? closeArray : closeObject)) throw malformed();
-      at += 1;
       open.pop();
       value = frame.members ?? frame.array;
     }

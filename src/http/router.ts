@@ -106,7 +106,7 @@ function faultsOf(issue: z.core.$ZodIssue, part: Fault["in"], input: unknown): F
       detail: "this route knows no such member",
     }));
   }
-  const missing = issue.code === "invalid_type" && valueAt(input, issue.path) === undefined;
+  const missing = valueAt(input, issue.path) === undefined;
   return [
     {
       ...placeOf(part, issue.path),

@@ -29,7 +29,7 @@ export const spendBody = z.strictObject({ amount, reason: reason.optional() });
 
 const itemKey = z
   .string()
-  .regex(/^(?!tg:)[\x20-\x7e]{1,255}$/i, "must be 1 to 255 printable ASCII characters, not beginning with tg:")
+  .regex(/^(?![tT][gG]:)[\x20-\x7e]{1,255}$/, "must be 1 to 255 printable ASCII characters, not beginning with tg:")
   .meta({ description: "Names this item's spend, in the space of Idempotency-Keys.", example: "order-4711-line-1" });
 
 export const batchBody = z

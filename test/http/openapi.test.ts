@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { expect } from "vitest";
+import * as z from "zod";
+import { problems } from "../../src/http/problem.ts";
+import { Api, idOf, textOf, type Answer } from "../support/api.ts";
+import { operations, type Operation } from "../support/operations.ts";
+import { test as inWorld } from "../support/world.ts";
+
+const test = inWorld
+  .extend("api", ({ world }) => new Api(world.url, world.operatorKey))
+  .extend("routes", { scope: "file" }, ({ world }) => operations(world.url));
+
+test("every route is described: its scope, its refusals, its answer", ({ routes }) => {
+  expect(routes.length).toBeGreaterThan(20);
+  expect(new Set(routes.map(({ id }) => id)).size).toBe(routes.length);
+  for (const route of routes) {
+    expect(route.summary, route.id).toMatch(/\S/);
+    expect(route.tags, route.id).toHaveLength(1);
+    expect(
+      Object.keys(route.answers).filter((status) => status.startsWith("2")),
+      route.id,
+    ).toHaveLength(1);
+    if (!route.path.startsWith("/v1")) continue;
+    expect(route.scope, route.id).toMatch(/^[a-z]+:[a-z]+$/);
+    for (const status of ["400", "401", "403", "500", "503"]) expect(route.answers, route.id).toHaveProperty(status);
+  }
+});
+
+test("what moves value needs an Idempotency-Key, and says so", async ({ api, routes }) => {
+  const moving = routes.filter(({ method, path }) => method !== "GET" && path.includes("/credits/"));
+  expect(moving.length).toBe(9);
+  for (const route of moving) {
+    expect(route.headers, route.id).toEqual([{ name: "Idempotency-Key", required: true }]);
+    const path = route.path.replaceAll(/\{\w+\}/g, randomUUID());
+    const answer = await api.call(route.method, path, { body: route.example });
+    expect([route.id, answer.status, answer.body["code"]]).toEqual([route.id, 400, "idempotency_key_required"]);
+  }
+});
+
+test("a key that lacks a route's scope, and only that, is refused by its name", async ({ api, routes }) => {
+  const secured = routes.filter(({ scope }) => scope !== null);
+  const scopes = [...new Set(secured.map(({ scope }) => scope ?? ""))];
+  const { id } = await api.workspace();
+  for (const scope of scopes) {
+    const lacking = await api.withKey(scopes.filter((other) => other !== scope));
+    for (const route of secured.filter((other) => other.scope === scope)) {
+      const path = route.path.replace("{workspace}", id).replaceAll(/\{\w+\}/g, randomUUID());
+      const call = route.method === "GET" ? {} : { body: route.example, key: randomUUID() };
+      const answer = await lacking.call(route.method, path, call);
+      expect([route.id, answer.status, answer.body["code"], answer.body["scope"]]).toEqual([
+        route.id,
+        403,
+        "forbidden",
+        scope,
+      ]);
+    }
+  }
+});
+
+test("every code of the table is described, and each example body is taken", async ({ world, api, routes }) => {
+  const document: unknown = await (await fetch(`${world.url}/openapi.json`)).json();
+  expect(document).toHaveProperty("openapi", "3.1.0");
+  expect(document).toHaveProperty("components.schemas.Problem.properties.code.enum", Object.keys(problems));
+  const { id } = await api.workspace({ bulk: 100 });
+  for (const route of routes.filter(({ body }) => body !== null)) {
+    const path = route.path.replace("{workspace}", id).replaceAll(/\{\w+\}/g, randomUUID());
+    const answer = await api.call(route.method, path, { body: route.example, key: randomUUID() });
+    expect([route.id, answer.status]).not.toEqual([route.id, 400]);
+  }
+});
+
+test("the answers fit their descriptions", async ({ api, routes }) => {
+  const seen = new Set<string>();
+  const check = async (id: string, path: string, body?: unknown): Promise<Answer> => {
+    const route = find(routes, id);
+    const call = body === undefined ? {} : { body, key: randomUUID() };
+    const answer = await api.call(route.method, path, call);
+    const schema = route.answers[String(answer.status)];
+    if (schema === undefined)
+      throw new Error(`${id} does not describe ${answer.status} ${JSON.stringify(answer.body)}`);
+    expect(answer.status, `${id} ${JSON.stringify(answer.body)}`).toBeLessThan(300);
+    const parsed = z.fromJSONSchema(JSON.parse(JSON.stringify(schema))).safeParse(answer.body);
+    expect(parsed.error, `${id} ${JSON.stringify(answer.body)}`).toBeUndefined();
+    seen.add(id);
+    return answer;
+  };
+  const workspace = idOf(await check("createWorkspace", "/v1/workspaces", { name: "Acme" }));
+  const path = `/v1/workspaces/${workspace}`;
+  const credits = `${path}/credits`;
+  await check("getWorkspace", path);
+  await check("listWorkspaces", "/v1/workspaces?limit=1");
+  await check("grantCredits", `${credits}/grants`, { pool: "promo", amount: 9, expires_at: "2098-01-01T00:00:00Z" });
+  await check("resetSubscriptionCredits", `${credits}/pools/subscription`, { amount: 20 });
+  const spent = await check("spendCredits", `${credits}/spend`, { amount: 21 });
+  await check("spendCreditsBatch", `${credits}/spend/batch`, {
+    items: [
+      { key: "a", amount: 1 },
+      { key: "b", amount: 1000 },
+    ],
+  });
+  const hold = async () => idOf(await check("holdCredits", `${credits}/holds`, { amount: 2, expires_in: 60 }));
+  const [one, other] = [await hold(), await hold()];
+  await check("settleHold", `${credits}/holds/${one}/settle`, { amount: 1 });
+  await check("releaseHold", `${credits}/holds/${other}/release`, {});
+  await check("getHold", `${credits}/holds/${one}`);
+  await check("listHolds", `${credits}/holds`);
+  await check("adjustCredits", `${credits}/adjustments`, { amount: -1, reason: "x" });
+  await check("reverseTransaction", `${credits}/transactions/${textOf(spent, "transaction_id")}/reverse`, {
+    reason: "x",
+  });
+  await check("getCredits", credits);
+  await check("listTransactions", `${credits}/transactions`);
+  await check("verifyLedger", `${path}/ledger/verify`);
+  const key = idOf(await check("createKey", "/v1/keys", { name: "x", scopes: ["ops:read"], expires_in: 60 }));
+  await check("revokeKey", `/v1/keys/${key}/revoke`, {});
+  await check("listKeys", "/v1/keys");
+  await check("listAudit", "/v1/audit");
+  await check("listAlarms", "/v1/alarms");
+  await check("listSweeps", "/v1/sweeps");
+  await check("getHealth", "/health");
+  await check("getReadiness", "/ready");
+  expect([...seen].toSorted((a, b) => a.localeCompare(b))).toEqual(
+    routes.map(({ id }) => id).toSorted((a, b) => a.localeCompare(b)),
+  );
+});
+
+function find(routes: Operation[], id: string): Operation {
+  const route = routes.find((known) => known.id === id);
+  if (route === undefined) throw new Error(`no route ${id}`);
+  return route;
+}
