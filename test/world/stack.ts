@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { Pool } from "pg";
 import { z } from "zod";
-import { migrate } from "../../db/tool/migrate.ts";
+import { MigrationError, migrate } from "../../db/tool/migrate.ts";
 import { prepareWorkerRole } from "../../db/tool/role.ts";
 import { startBridge } from "./bridge.ts";
 import { localEnvironment, projectRoot } from "./bundle.ts";
@@ -86,7 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await step("migrating the database", async () => {
       await createOwner(cluster.url("postgres"), passwords.owner);
       await createDatabase(cluster.url("postgres"), databaseName);
-      await migrate(ownerUrl, { log: tell });
+      await migrate(ownerUrl, { log: tell }).catch(withHint);
       await withClient(ownerUrl, (owner) => prepareWorkerRole(owner, passwords.worker));
     });
     const owner = new Pool({ connectionString: ownerUrl, max: 2 });
@@ -99,17 +99,21 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const bridge = await startBridge({ target: cluster, port: options.bridgePort ?? 0 });
     stops.push(() => bridge.stop());
     const worker = await step("starting the Worker", () =>
-      startDevWorker(directory, {
-        config: join(projectRoot, "wrangler.toml"),
-        environment: localEnvironment,
-        port: workerPort,
-        vars: { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridge.url },
-      }),
+      startDevWorker(
+        directory,
+        {
+          config: join(projectRoot, "wrangler.toml"),
+          environment: localEnvironment,
+          port: workerPort,
+          vars: { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridge.url },
+        },
+        signal,
+      ),
     );
     stops.push(() => worker.stop());
     void worker.ended.then(() => broken.resolve("the Worker's process"));
 
-    const ticker = startTicker(() => tickOverHttp(worker.url), tell);
+    const ticker = startTicker((cut) => tickOverHttp(worker.url, cut), tell);
     stops.push(() => ticker.stop());
     const devServer = await startDevServer(owner, () => ticker.tick(), options.devPort ?? 0);
     stops.push(() => devServer.stop());
@@ -132,8 +136,17 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return { address, broken: broken.promise, stop };
   } catch (error) {
     await stop();
+    // Ctrl-C may have hit a child that was just being made; that it failed is then no news.
+    signal.throwIfAborted();
     throw error;
   }
+}
+
+/** Local data outlives a migration that was rewritten before it was ever merged; nothing else can be done with it. */
+function withHint(error: unknown): never {
+  throw error instanceof MigrationError
+    ? new Error(`${error.message}\nTo start with an empty local database: npm run dev -- --reset`)
+    : error;
 }
 
 /** Stops every part even where one fails to; what failed is thrown when the rest has stopped. */

@@ -56,8 +56,9 @@ export async function startWorker(built: BuiltWorker, vars: Record<string, strin
 }
 
 /** Has a Worker's scheduled handler run, through the path that wrangler and miniflare keep for it. */
-export async function tickOverHttp(url: string): Promise<void> {
-  const answer = await fetch(`${url}/cdn-cgi/local/scheduled?format=json&cron=${encodeURIComponent("* * * * *")}`);
+export async function tickOverHttp(url: string, cut?: AbortSignal): Promise<void> {
+  const path = `/cdn-cgi/local/scheduled?format=json&cron=${encodeURIComponent("* * * * *")}`;
+  const answer = await fetch(`${url}${path}`, cut === undefined ? {} : { signal: cut });
   const body = await answer.text();
   if (!answer.ok || !body.includes('"outcome":"ok"')) {
     throw new Error(`The cron failed: ${answer.status} ${body}`);

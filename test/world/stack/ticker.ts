@@ -2,16 +2,20 @@
 export interface Ticker {
   /** Ticks now; one that is under way is waited for first, so that this one sees what came before it. */
   tick(): Promise<void>;
-  /** No tick starts any more; resolves when the one under way has ended. */
+  /** No tick starts any more; the one under way has a few seconds to end and is cut then. */
   stop(): Promise<void>;
 }
 
+/** A Worker whose process was killed may hold its requests for ever; stopping must not wait for it. */
+const patienceMs = 5_000;
+
 /** Starts ticking, at once and then every minute. A tick that fails is told and does not end the ticking. */
-export function startTicker(tickOnce: () => Promise<void>, tell: (line: string) => void): Ticker {
+export function startTicker(tickOnce: (cut: AbortSignal) => Promise<void>, tell: (line: string) => void): Ticker {
   let last: Promise<void> = Promise.resolve();
   let lastFailure = "";
+  const cut = new AbortController();
   const tick = (): Promise<void> => {
-    const next = last.then(tickOnce);
+    const next = last.then(() => tickOnce(cut.signal));
     last = next.catch(() => undefined);
     return next;
   };
@@ -21,7 +25,7 @@ export function startTicker(tickOnce: () => Promise<void>, tell: (line: string) 
       (error: unknown) => {
         const failure = error instanceof Error ? error.message : String(error);
         // The same failure every minute would push all else off the screen.
-        if (failure !== lastFailure) {
+        if (failure !== lastFailure && !cut.signal.aborted) {
           tell(failure);
         }
         lastFailure = failure;
@@ -34,7 +38,9 @@ export function startTicker(tickOnce: () => Promise<void>, tell: (line: string) 
     tick,
     stop: async () => {
       clearInterval(timer);
+      const late = setTimeout(() => cut.abort(new Error("The cron was cut: the stack stops.")), patienceMs);
       await last;
+      clearTimeout(late);
     },
   };
 }

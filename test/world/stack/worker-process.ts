@@ -7,6 +7,13 @@ import type { WorkerReport } from "./worker-order.ts";
  * process at once on Ctrl-C, before Postgres could be stopped in order; and it ends by itself when the stack's process
  * is gone, because workerd would otherwise live on and keep the port.
  */
+let dispose: (() => Promise<void>) | undefined;
+
+// From the first moment: the stack may be gone before wrangler is up. What wrangler has started by then ends with this.
+process.once("disconnect", () => {
+  void Promise.resolve(dispose?.()).finally(() => process.exit(0));
+});
+
 process.once("message", (message) => {
   run(workerOrder.parse(message)).catch((error: unknown) => {
     tell({ kind: "failed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
@@ -34,9 +41,7 @@ async function run(order: ReturnType<typeof workerOrder.parse>): Promise<void> {
       },
     },
   });
-  process.once("disconnect", () => {
-    void worker.dispose().finally(() => process.exit(0));
-  });
+  dispose = () => worker.dispose();
   tell({ kind: "ready", url: (await worker.url).origin });
 }
 

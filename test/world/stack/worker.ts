@@ -21,8 +21,11 @@ const program = fileURLToPath(new URL("worker-process.ts", import.meta.url));
 /** Where the process group of the running Worker is written down, for a start after a kill. */
 const recordFile = "worker.pid";
 
-/** Starts the Worker's process; resolves when it answers, rejects with what wrangler said when it does not build. */
-export async function startDevWorker(directory: string, order: WorkerOrder): Promise<DevWorker> {
+/**
+ * Starts the Worker's process; resolves when it answers, rejects with what wrangler said when it does not build, and ends
+ * the process when it is not wanted any more before it is up.
+ */
+export async function startDevWorker(directory: string, order: WorkerOrder, signal: AbortSignal): Promise<DevWorker> {
   // A process group of its own: Ctrl-C reaches the terminal's whole group, and it is the stack that decides on the order.
   const child = spawn(process.execPath, ["--no-warnings", program], {
     detached: true,
@@ -49,7 +52,10 @@ export async function startDevWorker(directory: string, order: WorkerOrder): Pro
   });
   // Where the process has ended already, its end says so.
   child.send(order, () => undefined);
+  const hangUp = (): void => (child.connected ? child.disconnect() : undefined);
+  signal.addEventListener("abort", hangUp, { once: true });
   const said = await report;
+  signal.removeEventListener("abort", hangUp);
   if (said.kind === "failed") {
     await stop();
     throw new Error(`The Worker does not start. ${said.message}`);
