@@ -1,5 +1,6 @@
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { MigrationError } from "../../db/tool/migrate.ts";
 import { projectRoot } from "./bundle.ts";
 import { startStack } from "./stack.ts";
 import type { StackAddress } from "./stack.ts";
@@ -41,6 +42,10 @@ async function run(): Promise<number> {
       stopped.abort(new Error(`stopped by ${signal}`));
     });
   }
+  whenOrphaned(() => {
+    tell("npm has ended; stopping");
+    stopped.abort(new Error("stopped with npm"));
+  });
   const directory = values.directory ?? process.env["TOLLGATE_DIRECTORY"] ?? join(projectRoot, ".tollgate");
   try {
     const stack = await startStack({
@@ -69,6 +74,9 @@ async function run(): Promise<number> {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       process.stderr.write(`${cause.message}\n`);
     }
+    if (error instanceof MigrationError) {
+      process.stderr.write("npm run dev -- --reset starts with an empty database.\n");
+    }
     return 1;
   }
 }
@@ -80,6 +88,20 @@ function once(signal: AbortSignal): Promise<undefined> {
     }
     signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
+}
+
+/** SIGTERM to npm ends npm and its shell, and reaches nothing that the shell had started: its loss is the signal. */
+function whenOrphaned(stop: () => void): void {
+  const parent = process.ppid;
+  if (process.env["npm_lifecycle_event"] === "dev") {
+    const watch = setInterval(() => {
+      if (process.ppid !== parent) {
+        clearInterval(watch);
+        stop();
+      }
+    }, 500);
+    watch.unref();
+  }
 }
 
 function port(name: string, text: string | undefined): number | undefined {
