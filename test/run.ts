@@ -1,0 +1,104 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { projectRoot, quietWrangler } from "./world/bundle.ts";
+
+/**
+ * `npm test`: lint, types, the schema against its source, all tests, and a dry run of the bundle, each even when one
+ * before it failed. `npm test -- <filter>` runs only the tests whose file matches. The last line is `N passed, N failed`:
+ * every test, and each of the other steps as one.
+ */
+const filters = process.argv.slice(2);
+
+/** What this run found. A test that did not run has proven nothing, so it counts as failed. */
+interface Outcome {
+  step: string;
+  passed: number;
+  failed: number;
+}
+
+/** What is read of vitest's report. */
+const reportShape = z.object({
+  numPassedTests: z.int(),
+  numFailedTests: z.int(),
+  numPendingTests: z.int(),
+  numTodoTests: z.int(),
+  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.unknown()) })),
+});
+
+const steps: (() => Outcome)[] =
+  filters.length > 0
+    ? [() => runTests(filters)]
+    : [
+        () => runScript("lint"),
+        () => runScript("typecheck"),
+        () => runScript("db:check"),
+        () => runTests([]),
+        () => runScript("bundle"),
+      ];
+
+const outcomes = steps.map((step) => step());
+const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
+process.stdout.write("\n");
+for (const { step, failed: faults, passed: goods } of outcomes) {
+  process.stdout.write(`${faults === 0 && goods > 0 ? "ok    " : "FAILED"} ${step}\n`);
+}
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+
+function runScript(script: string): Outcome {
+  const done = runStep(script, "npm", ["run", "--silent", script]);
+  return { step: script, passed: done ? 1 : 0, failed: done ? 0 : 1 };
+}
+
+function runTests(files: string[]): Outcome {
+  const directory = mkdtempSync(join(tmpdir(), "tollgate-tests-"));
+  const report = join(directory, "report.json");
+  try {
+    const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
+    const options = ["--config", "test/vitest.config.ts", "--root", ".", "--reporter=default", "--reporter=json"];
+    const done = runStep("tests", process.execPath, [
+      vitest,
+      "run",
+      ...options,
+      `--outputFile.json=${report}`,
+      ...files,
+    ]);
+    const { passed: goods, failed: faults } = existsSync(report) ? readReport(report) : { passed: 0, failed: 0 };
+    // A run that failed without a failed test (a leak, an error outside of tests, no report at all) has failed all the same.
+    return { step: "tests", passed: goods, failed: done ? faults : Math.max(faults, 1) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function readReport(path: string): { passed: number; failed: number } {
+  const report = reportShape.parse(JSON.parse(readFileSync(path, "utf8")));
+  // A file that could not be loaded has no tests to fail.
+  const unloaded = report.testResults.filter(
+    ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
+  ).length;
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + report.numPendingTests + report.numTodoTests + unloaded,
+  };
+}
+
+function runStep(name: string, program: string, words: string[]): boolean {
+  process.stdout.write(`\n── ${name}\n`);
+  const started = performance.now();
+  // The tests and the schema check bring their own database; one that the shell names is never theirs.
+  const { DATABASE_URL: _unused, ...environment } = process.env;
+  const { status } = spawnSync(program, words, {
+    cwd: projectRoot,
+    env: { ...environment, ...quietWrangler },
+    stdio: "inherit",
+    shell: process.platform === "win32" && program === "npm",
+  });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(`── ${name}: ${status === 0 ? "ok" : "FAILED"} after ${seconds} s\n`);
+  return status === 0;
+}
