@@ -43,7 +43,7 @@ function check(route: RouteConfig): MiddlewareHandler<AppEnv> {
       c.set("database", settings(c.env).database);
     }
     if (params !== undefined) accept(c, "param", "path", params, c.req.param());
-    accept(c, "query", "query", query, queryOf(c));
+    accept(c, "query", "query", query, queryOf(c.req.raw.url));
     if (idempotency !== null) {
       c.set("idempotencyKey", presentedIdempotencyKey(c.req.raw.headers, idempotency === "required"));
     }
@@ -74,13 +74,14 @@ function bodySchemaOf(route: RouteConfig): z.ZodObject | undefined {
 }
 
 /** Query parameters; one that is there twice is an array, which no schema takes. */
-function queryOf(c: Context): Record<string, string | string[]> {
-  const url = c.req.raw.url;
-  if (!url.includes("?")) return {};
-  const found: Record<string, string | string[]> = {};
-  for (const [name, values] of Object.entries(c.req.queries())) {
-    const [only] = values;
-    found[name] = values.length === 1 && only !== undefined ? only : values;
+function queryOf(url: string): Record<string, string | string[]> {
+  // Without a prototype, so that a parameter named __proto__ is one like any other.
+  const found: Record<string, string | string[]> = Object.create(null);
+  const start = url.indexOf("?");
+  if (start === -1) return found;
+  for (const [name, value] of new URLSearchParams(url.slice(start))) {
+    const known = found[name];
+    found[name] = known === undefined ? value : [known, value].flat();
   }
   return found;
 }
