@@ -154,7 +154,7 @@ CREATE TABLE "ledger"."lot" (
 	"closed_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "lot_pk" PRIMARY KEY("owner_id","unit","id"),
-	CONSTRAINT "lot_available_within" CHECK (available <= given and empty = (available = 0))
+	CONSTRAINT "lot_empty_when_nothing_left" CHECK (empty = (available = 0))
 );
 CREATE TABLE "ops"."parked" (
 	"sweep" text NOT NULL,
@@ -1070,6 +1070,8 @@ revoke all on function "ledger"."put_back"(uuid, text, uuid, bigint) from public
 -- ledger.recover: takes up to `amount` of what one lot gave back from its account: from the lot, then (for what the lot
 -- lacks because it was spent or is held) from the other lots in drain order, then as debt. What had expired or been reset
 -- never becomes debt. `taken` says how much; `sides`, `lots`, `amounts` are the entries for it, without the far side.
+-- Guarantees: of what a lot was given, nothing is recovered twice. A lot whose lack was made good by others, and that then
+--   got back what it had lent to a hold, holds more than its share: it lacks nothing, and nothing less than nothing.
 -- Locks: the caller holds the account's row; then the lots. The account's available and debt are moved here.
 -- Callers: ledger.take_back, ledger.reverse
 create or replace function ledger.recover(
@@ -1088,6 +1090,7 @@ declare
   v_lot record;
   v_account record;
   v_other record;
+  v_amount bigint;
   v_from_lot bigint;
   v_lacking bigint;
   v_from_others bigint;
@@ -1099,8 +1102,10 @@ begin
   select a.available into strict v_account
     from ledger.account a
    where a.owner_id = recover.owner_id and a.unit = recover.unit;
-  v_from_lot := least(recover.amount, v_lot.available);
-  v_lacking := least(recover.amount - v_from_lot, v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered);
+  v_amount := least(recover.amount, v_lot.given - v_lot.recovered);
+  v_from_lot := least(v_amount, v_lot.available);
+  v_lacking := greatest(0, least(v_amount - v_from_lot,
+    v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered));
   v_from_others := least(v_lacking, v_account.available - v_from_lot);
 
   update ledger.lot l
@@ -1618,8 +1623,8 @@ grant execute on function "ledger"."spend"(uuid, text, bigint, text, text, text)
 -- cannot be paid is refused alone (`codes`) and later, smaller ones may still pass.
 -- Guarantees: per item as ledger.spend, whose keys the items share: an item whose key has spent the same amount before,
 --   by an item or by a single spend, is `replayed` and takes nothing; another amount is refused.
--- Locks: account, then its lots. Refuses (the whole call): nothing but a second use of one key within it
---   (constraint transaction_key_once; the edge refuses it before).
+-- Locks: the owner's batches (advisory), account, then its lots. Refuses (the whole call): nothing but a second use of one
+--   key at the same moment, within it (the edge refuses that before) or in another unit (constraint transaction_key_once).
 -- Callers: worker
 create or replace function ledger.spend_many(
   owner_id uuid,
@@ -1647,6 +1652,8 @@ declare
   v_left bigint;
   v_code text;
 begin
+  -- Batches of two units may name the same keys in opposite orders, and each key waits for whoever has just used it.
+  perform pg_advisory_xact_lock(hashtextextended(spend_many.owner_id || 'tg:spend_many', 0));
   v_account := ledger.lock_account(spend_many.owner_id, spend_many.unit);
   v_left := v_account.available;
 

@@ -63,6 +63,8 @@ export const account = ledger.table(
 
 /**
  * Where an account's available came from. `given` = `available` + `expired` + `recovered` + what was spent or is held.
+ * A lot may come to hold more than it was given: what it lacked at a refund came from other lots, and then the hold that
+ * had it gave it back. So no check keeps `available` under `given`; the account's is what counts.
  * `empty` repeats `available = 0`, so that the index of lots to drain does not change with each spend (a HOT update).
  * Growth: one row per grant, kept for ever (a refund years later must find it); the drain index holds only lots with
  * something in them.
@@ -87,7 +89,7 @@ export const lot = ledger.table(
   },
   (t) => [
     primaryKey({ name: "lot_pk", columns: [t.owner_id, t.unit, t.id] }),
-    check("lot_available_within", sql`available <= given and empty = (available = 0)`),
+    check("lot_empty_when_nothing_left", sql`empty = (available = 0)`),
     index("lot_drain")
       .on(t.owner_id, t.unit, t.drain_order, t.expires_at, t.id)
       .where(sql`not empty`),

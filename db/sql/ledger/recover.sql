@@ -1,6 +1,8 @@
 -- ledger.recover: takes up to `amount` of what one lot gave back from its account: from the lot, then (for what the lot
 -- lacks because it was spent or is held) from the other lots in drain order, then as debt. What had expired or been reset
 -- never becomes debt. `taken` says how much; `sides`, `lots`, `amounts` are the entries for it, without the far side.
+-- Guarantees: of what a lot was given, nothing is recovered twice. A lot whose lack was made good by others, and that then
+--   got back what it had lent to a hold, holds more than its share: it lacks nothing, and nothing less than nothing.
 -- Locks: the caller holds the account's row; then the lots. The account's available and debt are moved here.
 -- Callers: ledger.take_back, ledger.reverse
 create or replace function ledger.recover(
@@ -19,6 +21,7 @@ declare
   v_lot record;
   v_account record;
   v_other record;
+  v_amount bigint;
   v_from_lot bigint;
   v_lacking bigint;
   v_from_others bigint;
@@ -30,8 +33,10 @@ begin
   select a.available into strict v_account
     from ledger.account a
    where a.owner_id = recover.owner_id and a.unit = recover.unit;
-  v_from_lot := least(recover.amount, v_lot.available);
-  v_lacking := least(recover.amount - v_from_lot, v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered);
+  v_amount := least(recover.amount, v_lot.given - v_lot.recovered);
+  v_from_lot := least(v_amount, v_lot.available);
+  v_lacking := greatest(0, least(v_amount - v_from_lot,
+    v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered));
   v_from_others := least(v_lacking, v_account.available - v_from_lot);
 
   update ledger.lot l

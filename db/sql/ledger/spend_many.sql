@@ -2,8 +2,8 @@
 -- cannot be paid is refused alone (`codes`) and later, smaller ones may still pass.
 -- Guarantees: per item as ledger.spend, whose keys the items share: an item whose key has spent the same amount before,
 --   by an item or by a single spend, is `replayed` and takes nothing; another amount is refused.
--- Locks: account, then its lots. Refuses (the whole call): nothing but a second use of one key within it
---   (constraint transaction_key_once; the edge refuses it before).
+-- Locks: the owner's batches (advisory), account, then its lots. Refuses (the whole call): nothing but a second use of one
+--   key at the same moment, within it (the edge refuses that before) or in another unit (constraint transaction_key_once).
 -- Callers: worker
 create or replace function ledger.spend_many(
   owner_id uuid,
@@ -31,6 +31,8 @@ declare
   v_left bigint;
   v_code text;
 begin
+  -- Batches of two units may name the same keys in opposite orders, and each key waits for whoever has just used it.
+  perform pg_advisory_xact_lock(hashtextextended(spend_many.owner_id || 'tg:spend_many', 0));
   v_account := ledger.lock_account(spend_many.owner_id, spend_many.unit);
   v_left := v_account.available;
 
