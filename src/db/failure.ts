@@ -7,8 +7,11 @@ export type Verdict =
   | { kind: "unknown" }
   /** It was rolled back because of the moment, and the same statement may pass now. */
   | { kind: "passing" }
-  /** It was rolled back, and would be again. */
-  | { kind: "definite"; problem: Problem };
+  /**
+   * It was rolled back, and would be again. `looked`: only after the envelope had looked for the answer of an earlier send
+   * and found none. Without it, this says nothing about a send whose outcome is unknown.
+   */
+  | { kind: "definite"; problem: Problem; looked: boolean };
 
 /** Constraints whose violation is a client's doing; any other is a failure of ours. The name decides, never the message. */
 const refusals: Readonly<Record<string, Code>> = {
@@ -18,6 +21,9 @@ const refusals: Readonly<Record<string, Code>> = {
 
 /** 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout: rolled back, and worth another try. */
 const passing = new Set(["40001", "40P01", "55P03"]);
+
+/** What may be said before the envelope has looked: at the door (a key that was revoked meanwhile), or by a full house. */
+const blind = new Set<Code>(["unauthenticated", "database_busy", "database_unavailable", "internal_error"]);
 
 /**
  * Reads the driver's error. Only HTTP 400 with a SQLSTATE is Postgres speaking, and not even that when the SQLSTATE is
@@ -32,7 +38,8 @@ export function judge(error: unknown): Verdict {
   if (passing.has(state)) return { kind: "passing" };
   // Two calls with one key at once, past the advisory lock: the second was rolled back whole, and now finds the answer.
   if (state === "23505" && error.constraint === "request_once") return { kind: "passing" };
-  return { kind: "definite", problem: problemOf(error, state) };
+  const problem = problemOf(error, state);
+  return { kind: "definite", problem, looked: !blind.has(problem.code) };
 }
 
 function problemOf(error: NeonDbError, state: string): Problem {

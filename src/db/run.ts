@@ -73,7 +73,10 @@ export async function run(
         });
       } catch (error) {
         const verdict = judge(error);
-        if (verdict.kind === "definite") throw verdict.problem;
+        if (verdict.kind === "definite") {
+          // "Nothing was done" is true of this send only, and an earlier one may have been.
+          throw unknowns > 0 && statement.writes && !verdict.looked ? lost(statement, error) : verdict.problem;
+        }
         if (verdict.kind === "unknown") {
           unknowns += 1;
           if (unknowns >= unknown_attempts) throw lost(statement, error);

@@ -177,10 +177,15 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
 const untruths = new Map<Fault["kind"], BridgeError>([
   ["empty_code", new BridgeError(400, "connection closed")],
   ["08P01", new BridgeError(400, "Query cancelled, connection was terminated", "08P01")],
+  ["57P01", new BridgeError(400, "terminating connection due to administrator command", "57P01")],
+  ["500", new BridgeError(500, "internal server error")],
+  ["502", new BridgeError(502, "bad gateway")],
   ["507", new BridgeError(507, `response is too large (max is ${sizeLimit} bytes)`)],
   ["40001", new BridgeError(400, "could not serialize access due to concurrent update", "40001")],
   ["40P01", new BridgeError(400, "deadlock detected", "40P01")],
   ["55P03", new BridgeError(400, "canceling statement due to lock timeout", "55P03")],
+  ["57014", new BridgeError(400, "canceling statement due to statement timeout", "57014")],
+  ["53300", new BridgeError(400, "remaining connection slots are reserved", "53300")],
 ]);
 
 /** Does a fault. True when the request goes on all the same, as after a delay; false when this was its end. */
@@ -190,6 +195,12 @@ async function passes(wish: Fault, response: ServerResponse, gone: AbortSignal, 
     send(response, errorAnswer(untruth));
   } else if (wish.kind === "truncated") {
     send(response, { status: 200, headers: {}, body: (done?.body ?? '{"rows":[["1"]]}').slice(0, -10) });
+  } else if (wish.kind === "stall") {
+    response.writeHead(200, { "Content-Type": "application/json" });
+    response.write('{"rows":[[');
+    if (!gone.aborted) {
+      await once(gone, "abort");
+    }
   } else if (wish.kind === "drop") {
     response.destroy();
   } else if (wish.kind === "hang" && !gone.aborted) {

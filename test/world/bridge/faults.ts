@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-const rolledBack = new Set(["40001", "40P01", "55P03"]);
+const rolledBack = new Set(["40001", "40P01", "55P03", "57014", "53300"]);
 
 /**
  * A fault to be done to the next matching request.
@@ -9,16 +9,36 @@ const rolledBack = new Set(["40001", "40P01", "55P03"]);
  * - `delay`: the answer is `ms` milliseconds late; `before` holds the statement back, `after` its answer.
  * - `empty_code`: 400 with `code: ""`, as Neon answers when its connection to Postgres was lost.
  * - `08P01`: 400, the proxy cancelled the query.
+ * - `57P01`: 400, the server was told to shut down.
+ * - `500`, `502`: the proxy, or something before it, failed.
  * - `507`: the response is too large.
  * - `truncated`: a 200 whose body ends in the middle.
+ * - `stall`: a 200 whose body stops in the middle and never ends.
  * - `hang`: no answer at all, until the client goes away.
- * - `40001`, `40P01`, `55P03`: Postgres rolled it back. These never run the statement.
+ * - `40001`, `40P01`, `55P03`, `57014`, `53300`: Postgres rolled it back, or took no connection. These never run the statement.
  *
  * `when` says whether the statement has run and committed by then. To the client both look the same.
  */
 export const fault = z
   .strictObject({
-    kind: z.enum(["drop", "delay", "empty_code", "08P01", "507", "truncated", "hang", "40001", "40P01", "55P03"]),
+    kind: z.enum([
+      "drop",
+      "delay",
+      "hang",
+      "stall",
+      "truncated",
+      "empty_code",
+      "08P01",
+      "57P01",
+      "500",
+      "502",
+      "507",
+      "40001",
+      "40P01",
+      "55P03",
+      "57014",
+      "53300",
+    ]),
     when: z.enum(["before", "after"]).optional(),
     ms: z.int().min(0).optional(),
     /** Only requests with a statement that contains this text, or that this expression finds. Without it: any. */
@@ -115,7 +135,7 @@ export class Faults {
 }
 
 /** Faults that mean the statement was done unless told otherwise: Neon sees them only once it has run. */
-const afterByNature = new Set(["507", "truncated"]);
+const afterByNature = new Set(["507", "truncated", "stall"]);
 
 /** Whether a fault comes after the statement has run and committed. */
 export function isAfter(wish: Fault): boolean {
