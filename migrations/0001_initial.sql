@@ -149,6 +149,7 @@ CREATE TABLE "ledger"."lot" (
 	"empty" boolean NOT NULL,
 	"expired" "ledger"."amount" DEFAULT 0 NOT NULL,
 	"recovered" "ledger"."amount" DEFAULT 0 NOT NULL,
+	"covered" "ledger"."amount" DEFAULT 0 NOT NULL,
 	"payment_id" uuid,
 	"expires_at" timestamp with time zone,
 	"closed_at" timestamp with time zone,
@@ -240,8 +241,9 @@ CREATE INDEX "sweep_run_of_name" ON "ops"."sweep_run" USING btree ("name","id");
 
 -- @routine ledger.add_lot
 -- ledger.add_lot: a new lot of `given`; debt is paid from it first, the rest becomes available.
--- Locks: the caller holds the account's row. Refuses: expires_in_past; constraint account_total_within.
--- Callers: ledger.grant, ledger.reset, ledger.adjust
+-- Locks: the caller holds the account's row. Refuses: expires_in_past, balance_limit_exceeded
+--   (with what is held, which returns).
+-- Callers: ledger.grant, ledger.reset, ledger.adjust, ledger.set_limit, ledger.compensate
 create or replace function ledger.add_lot(
   owner_id uuid,
   unit text,
@@ -258,6 +260,7 @@ create or replace function ledger.add_lot(
 as $$
 declare
   v_now timestamptz := ops.now();
+  v_total bigint;
 begin
   if add_lot.expires_at <= v_now then
     perform ops.refuse('expires_in_past');
@@ -274,9 +277,10 @@ begin
      set available = a.available + add_lot.available,
          debt = a.debt - add_lot.debt_paid,
          next_expiry = case when add_lot.available > 0 then least(a.next_expiry, add_lot.expires_at) else a.next_expiry end
-   where a.owner_id = add_lot.owner_id and a.unit = add_lot.unit;
-  if not found then
-    raise exception using errcode = 'TG004', message = 'a lot without its account';
+   where a.owner_id = add_lot.owner_id and a.unit = add_lot.unit
+  returning a.available + a.held into strict v_total;
+  if v_total > 9007199254740991 then
+    perform ops.refuse('balance_limit_exceeded');
   end if;
 end
 $$;
@@ -391,6 +395,48 @@ $$;
 revoke all on function "ledger"."balance_of"(uuid, text) from public, tollgate_worker;
 grant execute on function "ledger"."balance_of"(uuid, text) to tollgate_worker;
 
+-- @routine ledger.compensate
+-- ledger.compensate: gives the account back what its other lots or its debt had paid for one lot (`covered`), and need not
+-- have: it pays debt first; the rest is a new lot of pool `returned`, for whose it was is not known any more. It never
+-- expires and no reset touches it, as it stands for what may have been bulk credits.
+-- Locks: the caller holds the account's row. Returns the entries without the far side. Refuses: balance_limit_exceeded.
+-- Callers: ledger.put_back, ledger.give_again
+create or replace function ledger.compensate(
+  owner_id uuid,
+  unit text,
+  lot_id uuid,
+  amount bigint,
+  out sides text[],
+  out lots uuid[],
+  out amounts bigint[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_debt_paid bigint;
+  v_new record;
+begin
+  compensate.sides := '{}';
+  compensate.lots := '{}';
+  compensate.amounts := '{}';
+  update ledger.account a set debt = a.debt - least(a.debt, compensate.amount)
+   where a.owner_id = compensate.owner_id and a.unit = compensate.unit
+  returning old.debt - new.debt into strict v_debt_paid;
+  if v_debt_paid > 0 then
+    compensate.sides := compensate.sides || 'debt'::text;
+    compensate.lots := compensate.lots || compensate.lot_id;
+    compensate.amounts := compensate.amounts || v_debt_paid;
+  end if;
+  if v_debt_paid < compensate.amount then
+    v_new := ledger.add_lot(compensate.owner_id, compensate.unit, 'returned', compensate.amount - v_debt_paid, 0, null, null);
+    compensate.sides := compensate.sides || 'available'::text;
+    compensate.lots := compensate.lots || v_new.lot_id;
+    compensate.amounts := compensate.amounts || v_new.available;
+  end if;
+end
+$$;
+revoke all on function "ledger"."compensate"(uuid, text, uuid, bigint) from public, tollgate_worker;
+
 -- @routine ledger.drain_order
 -- ledger.drain_order: which pools are spent first: subscription credits, which end with their period, then the rest
 -- (by soonest expiry, then oldest).
@@ -441,7 +487,7 @@ begin
          parked_until = null
    where h.owner_id = end_hold.owner_id and h.id = end_hold.hold_id and h.unit = end_hold.unit and h.state = 'held'
      and coalesce(end_hold.settle_amount, h.amount) <= h.amount
-  returning h.amount, h.settled, h.lots, h.lot_amounts into v_hold;
+  returning h.amount, h.settled, h.lots, h.lot_amounts, old.parked_until is not null as parked into v_hold;
   if not found then
     select h.state, h.amount into v_hold
       from ledger.hold h
@@ -477,45 +523,23 @@ begin
     end if;
     if v_settle < v_hold.lot_amounts[i] then
       v_back := ledger.put_back(end_hold.owner_id, end_hold.unit, v_hold.lots[i], v_hold.lot_amounts[i] - v_settle);
-      if v_back.available > 0 then
-        v_sides := v_sides || 'available'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_back.available;
-      end if;
-      if v_back.debt_paid > 0 then
-        v_sides := v_sides || 'debt'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_back.debt_paid;
-      end if;
-      if v_back.expired > 0 then
-        v_sides := v_sides || 'expired'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_back.expired;
-      end if;
+      v_sides := v_sides || v_back.sides; v_lots := v_lots || v_back.lots; v_amounts := v_amounts || v_back.amounts;
     end if;
   end loop;
   end_hold.transaction_id := ledger.post(end_hold.owner_id, end_hold.unit, end_hold.kind,
     case end_hold.kind when 'settle' then end_hold.settled else end_hold.released end,
     v_sides, v_lots, v_amounts, end_hold.idempotency_key, end_hold.caused_by, null, end_hold.hold_id);
+  if v_hold.parked then
+    perform ops.unpark('holds_expire', end_hold.hold_id::text);
+  end if;
 end
 $$;
 revoke all on function "ledger"."end_hold"(uuid, uuid, text, text, bigint, text, text, text) from public, tollgate_worker;
 
--- @routine ledger.expire_account
--- ledger.expire_account: closes what has expired in one account, for the sweep, which holds the account's row.
--- Callers: ledger.lots_expire
-create or replace function ledger.expire_account(owner_id uuid, unit text, parked boolean)
-  returns void
-  language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  perform ledger.expire_due(expire_account.owner_id, expire_account.unit);
-  if expire_account.parked then
-    update ledger.account a set parked_until = null
-     where a.owner_id = expire_account.owner_id and a.unit = expire_account.unit;
-    perform ops.unpark('lots_expire', expire_account.owner_id || ':' || expire_account.unit);
-  end if;
-end
-$$;
-revoke all on function "ledger"."expire_account"(uuid, text, boolean) from public, tollgate_worker;
-
 -- @routine ledger.expire_due
 -- ledger.expire_due: closes the lots of one account whose time has passed; what was left in them goes to `expired`.
--- Returns the account's available afterwards. Once per lot: its transaction is named after it.
+-- Returns the account's available afterwards. Once per lot: its transaction is named after it. An account that the sweep had
+-- parked is no longer, whoever came through here.
 -- Locks: the caller holds the account's row.
 -- Callers: ledger.lock_account, ledger.lots_expire
 create or replace function ledger.expire_due(owner_id uuid, unit text)
@@ -526,7 +550,7 @@ declare
   v_lot record;
   v_now timestamptz := ops.now();
   v_expired bigint := 0;
-  v_available bigint;
+  v_account record;
 begin
   for v_lot in
     select l.id, l.available from ledger.lot l
@@ -549,10 +573,14 @@ begin
      set available = a.available - v_expired,
          next_expiry = (
            select min(l.expires_at) from ledger.lot l
-            where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty)
+            where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty),
+         parked_until = null
    where a.owner_id = expire_due.owner_id and a.unit = expire_due.unit
-  returning a.available into strict v_available;
-  return v_available;
+  returning a.available, old.parked_until is not null as parked into strict v_account;
+  if v_account.parked then
+    perform ops.unpark('lots_expire', expire_due.owner_id || ':' || expire_due.unit);
+  end if;
+  return v_account.available;
 end
 $$;
 revoke all on function "ledger"."expire_due"(uuid, text) from public, tollgate_worker;
@@ -560,23 +588,20 @@ revoke all on function "ledger"."expire_due"(uuid, text) from public, tollgate_w
 -- @routine ledger.expire_hold
 -- ledger.expire_hold: ends one hold whose time has passed, for the sweep. Everything returns to the lots it came from.
 -- Callers: ledger.holds_expire
-create or replace function ledger.expire_hold(owner_id uuid, unit text, hold_id uuid, parked boolean)
+create or replace function ledger.expire_hold(owner_id uuid, unit text, hold_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   perform ledger.end_hold(expire_hold.owner_id, expire_hold.hold_id, expire_hold.unit, 'expired', 0, 'hold_expire',
     'tg:hold_expire:' || expire_hold.hold_id, 'sweep:holds_expire');
-  if expire_hold.parked then
-    perform ops.unpark('holds_expire', expire_hold.hold_id::text);
-  end if;
 end
 $$;
-revoke all on function "ledger"."expire_hold"(uuid, text, uuid, boolean) from public, tollgate_worker;
+revoke all on function "ledger"."expire_hold"(uuid, text, uuid) from public, tollgate_worker;
 
 -- @routine ledger.give_again
--- ledger.give_again: gives `amount` of what was recovered from a lot again: it pays debt first, even when the lot is over
--- (the debt may be the recovery's own), and the rest goes where ledger.put_back puts it.
+-- ledger.give_again: gives `amount` of what was recovered from a lot again: first what other lots or debt had paid for it
+-- (ledger.compensate), also when the lot is over; then what had been in the lot, as ledger.put_back does.
 -- Locks: the caller holds the account's row; then the lot. Returns the entries without the far side.
 -- Callers: ledger.take_back
 create or replace function ledger.give_again(
@@ -591,34 +616,27 @@ create or replace function ledger.give_again(
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_debt_paid bigint;
+  v_covered bigint;
   v_back record;
 begin
   give_again.sides := '{}';
   give_again.lots := '{}';
   give_again.amounts := '{}';
-  update ledger.lot l set recovered = l.recovered - give_again.amount
-   where l.owner_id = give_again.owner_id and l.unit = give_again.unit and l.id = give_again.lot_id;
-  update ledger.account a set debt = a.debt - least(a.debt, give_again.amount)
-   where a.owner_id = give_again.owner_id and a.unit = give_again.unit
-  returning old.debt - new.debt into strict v_debt_paid;
-  if v_debt_paid > 0 then
-    give_again.sides := give_again.sides || 'debt'::text;
-    give_again.lots := give_again.lots || give_again.lot_id;
-    give_again.amounts := give_again.amounts || v_debt_paid;
+  update ledger.lot l
+     set recovered = l.recovered - give_again.amount, covered = l.covered - least(l.covered, give_again.amount)
+   where l.owner_id = give_again.owner_id and l.unit = give_again.unit and l.id = give_again.lot_id
+  returning old.covered - new.covered into strict v_covered;
+  if v_covered > 0 then
+    v_back := ledger.compensate(give_again.owner_id, give_again.unit, give_again.lot_id, v_covered);
+    give_again.sides := v_back.sides;
+    give_again.lots := v_back.lots;
+    give_again.amounts := v_back.amounts;
   end if;
-  if v_debt_paid < give_again.amount then
-    v_back := ledger.put_back(give_again.owner_id, give_again.unit, give_again.lot_id, give_again.amount - v_debt_paid);
-    if v_back.available > 0 then
-      give_again.sides := give_again.sides || 'available'::text;
-      give_again.lots := give_again.lots || give_again.lot_id;
-      give_again.amounts := give_again.amounts || v_back.available;
-    end if;
-    if v_back.expired > 0 then
-      give_again.sides := give_again.sides || 'expired'::text;
-      give_again.lots := give_again.lots || give_again.lot_id;
-      give_again.amounts := give_again.amounts || v_back.expired;
-    end if;
+  if v_covered < give_again.amount then
+    v_back := ledger.put_back(give_again.owner_id, give_again.unit, give_again.lot_id, give_again.amount - v_covered);
+    give_again.sides := give_again.sides || v_back.sides;
+    give_again.lots := give_again.lots || v_back.lots;
+    give_again.amounts := give_again.amounts || v_back.amounts;
   end if;
 end
 $$;
@@ -628,7 +646,7 @@ revoke all on function "ledger"."give_again"(uuid, text, uuid, bigint) from publ
 -- ledger.grant: gives `amount` to an account, in a pool, optionally until `expires_at`. Debt is paid first.
 -- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
 -- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused;
---   constraint account_total_within. `payment_id` names the payment that a refund would take it back for.
+--   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for.
 -- Callers: worker
 create or replace function ledger.grant(
   owner_id uuid,
@@ -772,7 +790,7 @@ declare
   v_error text;
 begin
   with due as materialized (
-    select h.owner_id, h.unit, h.id, h.parked_until
+    select h.owner_id, h.unit, h.id
       from ledger.hold h
      where h.state = 'held' and h.expires_at <= (select ops.now())
        and (h.parked_until is null or h.parked_until <= (select ops.now()))
@@ -783,8 +801,7 @@ begin
   select count(*)::integer as count,
          array_agg(d.owner_id order by d.owner_id, d.unit, d.id) as owners,
          array_agg(d.unit order by d.owner_id, d.unit, d.id) as units,
-         array_agg(d.id order by d.owner_id, d.unit, d.id) as ids,
-         array_agg(d.parked_until is not null order by d.owner_id, d.unit, d.id) as parked
+         array_agg(d.id order by d.owner_id, d.unit, d.id) as ids
     into v_due
     from due d;
   holds_expire.processed := 0;
@@ -793,9 +810,9 @@ begin
 
   begin
     for v_hold in
-      select d.* from unnest(v_due.owners, v_due.units, v_due.ids, v_due.parked) d(owner_id, unit, id, parked)
+      select d.* from unnest(v_due.owners, v_due.units, v_due.ids) d(owner_id, unit, id)
     loop
-      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id, v_hold.parked);
+      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id);
     end loop;
     holds_expire.processed := v_due.count;
     return;
@@ -806,10 +823,10 @@ begin
   end;
 
   for v_hold in
-    select d.* from unnest(v_due.owners, v_due.units, v_due.ids, v_due.parked) d(owner_id, unit, id, parked)
+    select d.* from unnest(v_due.owners, v_due.units, v_due.ids) d(owner_id, unit, id)
   loop
     begin
-      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id, v_hold.parked);
+      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id);
       holds_expire.processed := holds_expire.processed + 1;
     exception when others then
       if ops.is_passing(sqlstate) then
@@ -886,7 +903,7 @@ declare
   v_error text;
 begin
   with due as materialized (
-    select a.owner_id, a.unit, a.parked_until
+    select a.owner_id, a.unit
       from ledger.account a
      where a.next_expiry <= (select ops.now())
        and (a.parked_until is null or a.parked_until <= (select ops.now()))
@@ -896,8 +913,7 @@ begin
   )
   select count(*)::integer as count,
          array_agg(d.owner_id order by d.owner_id, d.unit) as owners,
-         array_agg(d.unit order by d.owner_id, d.unit) as units,
-         array_agg(d.parked_until is not null order by d.owner_id, d.unit) as parked
+         array_agg(d.unit order by d.owner_id, d.unit) as units
     into v_due
     from due d;
   lots_expire.processed := 0;
@@ -906,9 +922,9 @@ begin
 
   begin
     for v_account in
-      select d.* from unnest(v_due.owners, v_due.units, v_due.parked) d(owner_id, unit, parked)
+      select d.* from unnest(v_due.owners, v_due.units) d(owner_id, unit)
     loop
-      perform ledger.expire_account(v_account.owner_id, v_account.unit, v_account.parked);
+      perform ledger.expire_due(v_account.owner_id, v_account.unit);
     end loop;
     lots_expire.processed := v_due.count;
     return;
@@ -919,10 +935,10 @@ begin
   end;
 
   for v_account in
-    select d.* from unnest(v_due.owners, v_due.units, v_due.parked) d(owner_id, unit, parked)
+    select d.* from unnest(v_due.owners, v_due.units) d(owner_id, unit)
   loop
     begin
-      perform ledger.expire_account(v_account.owner_id, v_account.unit, v_account.parked);
+      perform ledger.expire_due(v_account.owner_id, v_account.unit);
       lots_expire.processed := lots_expire.processed + 1;
     exception when others then
       if ops.is_passing(sqlstate) then
@@ -1020,47 +1036,82 @@ revoke all on function "ledger"."post_spend"(uuid, text, uuid[], bigint[], bigin
 
 -- @routine ledger.put_back
 -- ledger.put_back: returns `amount` that had left a lot (by a hold or a spend) to where it came from.
--- Where it goes: a lot that is closed or has expired passes it on to `expired`; else it pays debt first, as a grant does,
---   and what is left is available in the lot again.
--- Locks: the caller holds the account's row; then the lot. The account's available and debt are moved here.
+-- Where it goes: what the lot still lacks, to the lot: one that is closed or has expired passes it on to `expired`; else it
+--   pays debt first, as a grant does, and what is left is available in the lot again. What the lot does not lack, because a
+--   refund has meanwhile taken it from elsewhere, to ledger.compensate. So a return and a refund end the same in any order.
+-- Locks: the caller holds the account's row; then the lot. The account's available and debt are moved here. Returns the
+--   entries without the far side. Refuses: balance_limit_exceeded.
 -- Callers: ledger.end_hold, ledger.reverse, ledger.give_again
 create or replace function ledger.put_back(
   owner_id uuid,
   unit text,
   lot_id uuid,
   amount bigint,
-  out available bigint,
-  out debt_paid bigint,
-  out expired bigint
+  out sides text[],
+  out lots uuid[],
+  out amounts bigint[]
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_lot record;
+  v_own bigint;
+  v_other record;
+  v_debt_paid bigint := 0;
+  v_available bigint := 0;
+  v_expired bigint := 0;
+  v_total bigint;
 begin
-  select l.expires_at, l.closed_at is not null or coalesce(l.expires_at <= ops.now(), false) as over into strict v_lot
+  put_back.sides := '{}';
+  put_back.lots := '{}';
+  put_back.amounts := '{}';
+  select l.given - l.available - l.expired - l.recovered as lacking, l.expires_at,
+         l.closed_at is not null or coalesce(l.expires_at <= ops.now(), false) as over
+    into strict v_lot
     from ledger.lot l
    where l.owner_id = put_back.owner_id and l.unit = put_back.unit and l.id = put_back.lot_id
      for no key update;
-  put_back.available := 0;
-  put_back.debt_paid := 0;
-  put_back.expired := 0;
-  if v_lot.over then
-    put_back.expired := put_back.amount;
-    update ledger.lot l set expired = l.expired + put_back.amount
-     where l.owner_id = put_back.owner_id and l.unit = put_back.unit and l.id = put_back.lot_id;
-    return;
-  end if;
+  v_own := least(put_back.amount, v_lot.lacking);
 
-  update ledger.account a
-     set debt = a.debt - least(a.debt, put_back.amount),
-         available = a.available + put_back.amount - least(a.debt, put_back.amount),
-         next_expiry = case when a.debt < put_back.amount then least(a.next_expiry, v_lot.expires_at) else a.next_expiry end
-   where a.owner_id = put_back.owner_id and a.unit = put_back.unit
-  returning old.debt - new.debt, new.available - old.available into strict put_back.debt_paid, put_back.available;
-  if put_back.available > 0 then
-    update ledger.lot l set available = l.available + put_back.available, empty = false
-     where l.owner_id = put_back.owner_id and l.unit = put_back.unit and l.id = put_back.lot_id;
+  if v_own < put_back.amount then
+    v_other := ledger.compensate(put_back.owner_id, put_back.unit, put_back.lot_id, put_back.amount - v_own);
+    put_back.sides := v_other.sides;
+    put_back.lots := v_other.lots;
+    put_back.amounts := v_other.amounts;
+  end if;
+  if v_lot.over then
+    v_expired := v_own;
+  elsif v_own > 0 then
+    update ledger.account a
+       set debt = a.debt - least(a.debt, v_own),
+           available = a.available + v_own - least(a.debt, v_own),
+           next_expiry = case when a.debt < v_own then least(a.next_expiry, v_lot.expires_at) else a.next_expiry end
+     where a.owner_id = put_back.owner_id and a.unit = put_back.unit
+    returning old.debt - new.debt, new.available - old.available, new.available + new.held
+      into strict v_debt_paid, v_available, v_total;
+    if v_total > 9007199254740991 then
+      perform ops.refuse('balance_limit_exceeded');
+    end if;
+  end if;
+  update ledger.lot l
+     set available = l.available + v_available, empty = (l.available + v_available = 0), expired = l.expired + v_expired,
+         covered = l.covered - least(l.covered, put_back.amount - v_own)
+   where l.owner_id = put_back.owner_id and l.unit = put_back.unit and l.id = put_back.lot_id;
+
+  if v_available > 0 then
+    put_back.sides := put_back.sides || 'available'::text;
+    put_back.lots := put_back.lots || put_back.lot_id;
+    put_back.amounts := put_back.amounts || v_available;
+  end if;
+  if v_debt_paid > 0 then
+    put_back.sides := put_back.sides || 'debt'::text;
+    put_back.lots := put_back.lots || put_back.lot_id;
+    put_back.amounts := put_back.amounts || v_debt_paid;
+  end if;
+  if v_expired > 0 then
+    put_back.sides := put_back.sides || 'expired'::text;
+    put_back.lots := put_back.lots || put_back.lot_id;
+    put_back.amounts := put_back.amounts || v_expired;
   end if;
 end
 $$;
@@ -1070,8 +1121,8 @@ revoke all on function "ledger"."put_back"(uuid, text, uuid, bigint) from public
 -- ledger.recover: takes up to `amount` of what one lot gave back from its account: from the lot, then (for what the lot
 -- lacks because it was spent or is held) from the other lots in drain order, then as debt. What had expired or been reset
 -- never becomes debt. `taken` says how much; `sides`, `lots`, `amounts` are the entries for it, without the far side.
--- Guarantees: of what a lot was given, nothing is recovered twice. A lot whose lack was made good by others, and that then
---   got back what it had lent to a hold, holds more than its share: it lacks nothing, and nothing less than nothing.
+-- Guarantees: of what a lot was given, nothing is recovered twice. What others paid for the lot is `covered`, so that they
+--   are compensated when it comes back (ledger.put_back) or is given again (ledger.give_again).
 -- Locks: the caller holds the account's row; then the lots. The account's available and debt are moved here.
 -- Callers: ledger.take_back, ledger.reverse
 create or replace function ledger.recover(
@@ -1090,7 +1141,6 @@ declare
   v_lot record;
   v_account record;
   v_other record;
-  v_amount bigint;
   v_from_lot bigint;
   v_lacking bigint;
   v_from_others bigint;
@@ -1102,15 +1152,13 @@ begin
   select a.available into strict v_account
     from ledger.account a
    where a.owner_id = recover.owner_id and a.unit = recover.unit;
-  v_amount := least(recover.amount, v_lot.given - v_lot.recovered);
-  v_from_lot := least(v_amount, v_lot.available);
-  v_lacking := greatest(0, least(v_amount - v_from_lot,
-    v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered));
+  v_from_lot := least(recover.amount, v_lot.available);
+  v_lacking := least(recover.amount - v_from_lot, v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered);
   v_from_others := least(v_lacking, v_account.available - v_from_lot);
 
   update ledger.lot l
      set available = l.available - v_from_lot, empty = (l.available = v_from_lot),
-         recovered = l.recovered + v_from_lot + v_lacking
+         recovered = l.recovered + v_from_lot + v_lacking, covered = l.covered + v_lacking
    where l.owner_id = recover.owner_id and l.unit = recover.unit and l.id = recover.lot_id;
   update ledger.account a
      set available = a.available - v_from_lot - v_from_others, debt = a.debt + v_lacking - v_from_others
@@ -1336,16 +1384,9 @@ begin
     v_amount := v_transaction.amounts[i];
     if v_amount > 0 then
       v_back := ledger.put_back(reverse.owner_id, reverse.unit, v_transaction.lots[i], v_amount);
-      v_sides := v_sides || v_transaction.sides[i]; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || -v_amount;
-      if v_back.available > 0 then
-        v_sides := v_sides || 'available'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.available;
-      end if;
-      if v_back.debt_paid > 0 then
-        v_sides := v_sides || 'debt'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.debt_paid;
-      end if;
-      if v_back.expired > 0 then
-        v_sides := v_sides || 'expired'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.expired;
-      end if;
+      v_sides := v_sides || v_transaction.sides[i] || v_back.sides;
+      v_lots := v_lots || v_transaction.lots[i] || v_back.lots;
+      v_amounts := v_amounts || -v_amount || v_back.amounts;
     else
       -- What was reversed is no longer the payment's: a later refund must not take it twice, nor a dispute won give it again.
       update ledger.lot l set payment_id = null
@@ -1377,7 +1418,8 @@ grant execute on function "ledger"."reverse"(uuid, text, uuid, text, text) to to
 -- ledger.set_limit: an account's limit (seats, bytes) becomes `amount`, whatever of it is in use.
 -- Guarantees: raising it pays debt first; lowering it below what is in use leaves a debt, which what is given back later
 --   pays: nobody is thrown out, and nothing new is taken until use is under the limit (B8).
--- Locks: account, then lots. Refuses: idempotency_key_expired, idempotency_key_reused.
+-- Locks: account, then lots. Refuses: balance_limit_exceeded, idempotency_key_expired,
+--   idempotency_key_reused.
 -- Callers: worker, billing's routines
 create or replace function ledger.set_limit(
   owner_id uuid,
@@ -1406,6 +1448,7 @@ declare
   v_sides text[] := '{}';
   v_lots uuid[] := '{}';
   v_amounts bigint[] := '{}';
+  v_total bigint;
 begin
   v_account := ledger.lock_account(set_limit.owner_id, set_limit.unit);
   select l.id, l.given, l.available into v_lot
@@ -1431,7 +1474,11 @@ begin
    where l.owner_id = set_limit.owner_id and l.unit = set_limit.unit and l.id = v_lot.id;
   update ledger.account a
      set available = a.available - v_from_lot - v_from_others, debt = a.debt - v_debt_paid
-   where a.owner_id = set_limit.owner_id and a.unit = set_limit.unit;
+   where a.owner_id = set_limit.owner_id and a.unit = set_limit.unit
+  returning a.available + a.held into strict v_total;
+  if v_total > 9007199254740991 then
+    perform ops.refuse('balance_limit_exceeded');
+  end if;
 
   if v_change <> 0 then
     v_sides := array['issued']; v_lots := array[v_lot.id]; v_amounts := array[-v_change];
@@ -1816,7 +1863,8 @@ revoke all on function "ledger"."take"(uuid, text, bigint) from public, tollgate
 --   recovered amount is brought to the target (ledger.recover says where it comes from). `refunded`, `lost` and `paid` are
 --   the payment's totals so far, in its minor units, read by the caller under the payment's lock: so partial refunds
 --   accumulate, and any order and any repetition ends the same.
--- What is given again pays debt first (also when its lot is over), then returns to its lot, or to `expired`.
+-- What is given again goes to those who paid for it: to debt and other lots as far as these did (ledger.compensate, also when
+--   its lot is over), the rest to its lot, or to `expired` where that is over.
 -- Locks: per unit in order, account, then lots. Refuses: idempotency_key_expired, idempotency_key_reused (a key is used once
 --   per lot that moves). `taken` is negative when something was given again.
 -- Callers: payments' routines
@@ -1907,7 +1955,9 @@ begin
     ), account as materialized (
       select a.unit, a.available, a.held, a.debt from ledger.account a where a.owner_id = verify.owner_id
     ), lot as materialized (
-      select l.id, l.unit, l.available, l.given, l.expired, l.recovered from ledger.lot l where l.owner_id = verify.owner_id
+      select l.id, l.unit, l.available, l.given, l.expired, l.recovered, l.covered
+        from ledger.lot l
+       where l.owner_id = verify.owner_id
     ), open_hold as materialized (
       select h.unit, sum(h.amount) as amount
         from ledger.hold h
@@ -1926,7 +1976,7 @@ begin
            (select string_agg(x.name, ' ') from (
               select a.unit as name from account a where least(a.available, a.held, a.debt) < 0
               union all
-              select l.id::text from lot l where least(l.available, l.given, l.expired, l.recovered) < 0) x)
+              select l.id::text from lot l where least(l.available, l.given, l.expired, l.recovered, l.covered) < 0) x)
     union all
     select 4, 'lots_equal_available',
            (select string_agg(a.unit, ' ') from account a
@@ -1945,6 +1995,10 @@ begin
     union all
     select 7, 'debt_leaves_nothing_available',
            (select string_agg(a.unit, ' ') from account a where a.debt > 0 and a.available > 0)
+    union all
+    select 8, 'lots_within_given',
+           (select string_agg(l.id::text, ' ') from lot l
+             where l.available + l.expired + l.recovered > l.given or l.covered > l.recovered)
     order by place
   loop
     verify.names := verify.names || v_check.name;

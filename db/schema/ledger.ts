@@ -62,9 +62,10 @@ export const account = ledger.table(
 );
 
 /**
- * Where an account's available came from. `given` = `available` + `expired` + `recovered` + what was spent or is held.
- * A lot may come to hold more than it was given: what it lacked at a refund came from other lots, and then the hold that
- * had it gave it back. So no check keeps `available` under `given`; the account's is what counts.
+ * Where an account's available came from. `covered` is the part of `recovered` that other lots or debt paid for, as it was
+ * spent or held when a refund took it. `given` = `available` + `expired` + `recovered` − `covered` + what was spent or is
+ * held; and `available` + `expired` + `recovered` is never more than `given` (ledger.verify; a check would be parsed by
+ * every spend).
  * `empty` repeats `available = 0`, so that the index of lots to drain does not change with each spend (a HOT update).
  * Growth: one row per grant, kept for ever (a refund years later must find it); the drain index holds only lots with
  * something in them.
@@ -82,6 +83,7 @@ export const lot = ledger.table(
     empty: boolean().notNull(),
     expired: amount().notNull().default(0),
     recovered: amount().notNull().default(0),
+    covered: amount().notNull().default(0),
     payment_id: uuid(),
     expires_at: time(),
     closed_at: time(),

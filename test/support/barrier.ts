@@ -60,6 +60,7 @@ export async function raceBehind<Result>(
     await gate.query("rollback");
     return await racing;
   } finally {
-    gate.release();
+    // Closed and not given back: whatever happened, its lock goes with it.
+    gate.release(true);
   }
 }

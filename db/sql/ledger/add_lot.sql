@@ -1,6 +1,7 @@
 -- ledger.add_lot: a new lot of `given`; debt is paid from it first, the rest becomes available.
--- Locks: the caller holds the account's row. Refuses: expires_in_past; constraint account_total_within.
--- Callers: ledger.grant, ledger.reset, ledger.adjust
+-- Locks: the caller holds the account's row. Refuses: expires_in_past, balance_limit_exceeded
+--   (with what is held, which returns).
+-- Callers: ledger.grant, ledger.reset, ledger.adjust, ledger.set_limit, ledger.compensate
 create or replace function ledger.add_lot(
   owner_id uuid,
   unit text,
@@ -17,6 +18,7 @@ create or replace function ledger.add_lot(
 as $$
 declare
   v_now timestamptz := ops.now();
+  v_total bigint;
 begin
   if add_lot.expires_at <= v_now then
     perform ops.refuse('expires_in_past');
@@ -33,9 +35,10 @@ begin
      set available = a.available + add_lot.available,
          debt = a.debt - add_lot.debt_paid,
          next_expiry = case when add_lot.available > 0 then least(a.next_expiry, add_lot.expires_at) else a.next_expiry end
-   where a.owner_id = add_lot.owner_id and a.unit = add_lot.unit;
-  if not found then
-    raise exception using errcode = 'TG004', message = 'a lot without its account';
+   where a.owner_id = add_lot.owner_id and a.unit = add_lot.unit
+  returning a.available + a.held into strict v_total;
+  if v_total > 9007199254740991 then
+    perform ops.refuse('balance_limit_exceeded');
   end if;
 end
 $$;

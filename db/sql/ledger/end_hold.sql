@@ -33,7 +33,7 @@ begin
          parked_until = null
    where h.owner_id = end_hold.owner_id and h.id = end_hold.hold_id and h.unit = end_hold.unit and h.state = 'held'
      and coalesce(end_hold.settle_amount, h.amount) <= h.amount
-  returning h.amount, h.settled, h.lots, h.lot_amounts into v_hold;
+  returning h.amount, h.settled, h.lots, h.lot_amounts, old.parked_until is not null as parked into v_hold;
   if not found then
     select h.state, h.amount into v_hold
       from ledger.hold h
@@ -69,19 +69,14 @@ begin
     end if;
     if v_settle < v_hold.lot_amounts[i] then
       v_back := ledger.put_back(end_hold.owner_id, end_hold.unit, v_hold.lots[i], v_hold.lot_amounts[i] - v_settle);
-      if v_back.available > 0 then
-        v_sides := v_sides || 'available'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_back.available;
-      end if;
-      if v_back.debt_paid > 0 then
-        v_sides := v_sides || 'debt'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_back.debt_paid;
-      end if;
-      if v_back.expired > 0 then
-        v_sides := v_sides || 'expired'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_back.expired;
-      end if;
+      v_sides := v_sides || v_back.sides; v_lots := v_lots || v_back.lots; v_amounts := v_amounts || v_back.amounts;
     end if;
   end loop;
   end_hold.transaction_id := ledger.post(end_hold.owner_id, end_hold.unit, end_hold.kind,
     case end_hold.kind when 'settle' then end_hold.settled else end_hold.released end,
     v_sides, v_lots, v_amounts, end_hold.idempotency_key, end_hold.caused_by, null, end_hold.hold_id);
+  if v_hold.parked then
+    perform ops.unpark('holds_expire', end_hold.hold_id::text);
+  end if;
 end
 $$;

@@ -1,5 +1,6 @@
 -- ledger.expire_due: closes the lots of one account whose time has passed; what was left in them goes to `expired`.
--- Returns the account's available afterwards. Once per lot: its transaction is named after it.
+-- Returns the account's available afterwards. Once per lot: its transaction is named after it. An account that the sweep had
+-- parked is no longer, whoever came through here.
 -- Locks: the caller holds the account's row.
 -- Callers: ledger.lock_account, ledger.lots_expire
 create or replace function ledger.expire_due(owner_id uuid, unit text)
@@ -10,7 +11,7 @@ declare
   v_lot record;
   v_now timestamptz := ops.now();
   v_expired bigint := 0;
-  v_available bigint;
+  v_account record;
 begin
   for v_lot in
     select l.id, l.available from ledger.lot l
@@ -33,9 +34,13 @@ begin
      set available = a.available - v_expired,
          next_expiry = (
            select min(l.expires_at) from ledger.lot l
-            where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty)
+            where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty),
+         parked_until = null
    where a.owner_id = expire_due.owner_id and a.unit = expire_due.unit
-  returning a.available into strict v_available;
-  return v_available;
+  returning a.available, old.parked_until is not null as parked into strict v_account;
+  if v_account.parked then
+    perform ops.unpark('lots_expire', expire_due.owner_id || ':' || expire_due.unit);
+  end if;
+  return v_account.available;
 end
 $$;

@@ -1,7 +1,7 @@
 -- ledger.grant: gives `amount` to an account, in a pool, optionally until `expires_at`. Debt is paid first.
 -- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
 -- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused;
---   constraint account_total_within. `payment_id` names the payment that a refund would take it back for.
+--   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for.
 -- Callers: worker
 create or replace function ledger.grant(
   owner_id uuid,

@@ -18,7 +18,7 @@ declare
   v_error text;
 begin
   with due as materialized (
-    select h.owner_id, h.unit, h.id, h.parked_until
+    select h.owner_id, h.unit, h.id
       from ledger.hold h
      where h.state = 'held' and h.expires_at <= (select ops.now())
        and (h.parked_until is null or h.parked_until <= (select ops.now()))
@@ -29,8 +29,7 @@ begin
   select count(*)::integer as count,
          array_agg(d.owner_id order by d.owner_id, d.unit, d.id) as owners,
          array_agg(d.unit order by d.owner_id, d.unit, d.id) as units,
-         array_agg(d.id order by d.owner_id, d.unit, d.id) as ids,
-         array_agg(d.parked_until is not null order by d.owner_id, d.unit, d.id) as parked
+         array_agg(d.id order by d.owner_id, d.unit, d.id) as ids
     into v_due
     from due d;
   holds_expire.processed := 0;
@@ -39,9 +38,9 @@ begin
 
   begin
     for v_hold in
-      select d.* from unnest(v_due.owners, v_due.units, v_due.ids, v_due.parked) d(owner_id, unit, id, parked)
+      select d.* from unnest(v_due.owners, v_due.units, v_due.ids) d(owner_id, unit, id)
     loop
-      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id, v_hold.parked);
+      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id);
     end loop;
     holds_expire.processed := v_due.count;
     return;
@@ -52,10 +51,10 @@ begin
   end;
 
   for v_hold in
-    select d.* from unnest(v_due.owners, v_due.units, v_due.ids, v_due.parked) d(owner_id, unit, id, parked)
+    select d.* from unnest(v_due.owners, v_due.units, v_due.ids) d(owner_id, unit, id)
   loop
     begin
-      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id, v_hold.parked);
+      perform ledger.expire_hold(v_hold.owner_id, v_hold.unit, v_hold.id);
       holds_expire.processed := holds_expire.processed + 1;
     exception when others then
       if ops.is_passing(sqlstate) then

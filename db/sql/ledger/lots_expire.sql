@@ -17,7 +17,7 @@ declare
   v_error text;
 begin
   with due as materialized (
-    select a.owner_id, a.unit, a.parked_until
+    select a.owner_id, a.unit
       from ledger.account a
      where a.next_expiry <= (select ops.now())
        and (a.parked_until is null or a.parked_until <= (select ops.now()))
@@ -27,8 +27,7 @@ begin
   )
   select count(*)::integer as count,
          array_agg(d.owner_id order by d.owner_id, d.unit) as owners,
-         array_agg(d.unit order by d.owner_id, d.unit) as units,
-         array_agg(d.parked_until is not null order by d.owner_id, d.unit) as parked
+         array_agg(d.unit order by d.owner_id, d.unit) as units
     into v_due
     from due d;
   lots_expire.processed := 0;
@@ -37,9 +36,9 @@ begin
 
   begin
     for v_account in
-      select d.* from unnest(v_due.owners, v_due.units, v_due.parked) d(owner_id, unit, parked)
+      select d.* from unnest(v_due.owners, v_due.units) d(owner_id, unit)
     loop
-      perform ledger.expire_account(v_account.owner_id, v_account.unit, v_account.parked);
+      perform ledger.expire_due(v_account.owner_id, v_account.unit);
     end loop;
     lots_expire.processed := v_due.count;
     return;
@@ -50,10 +49,10 @@ begin
   end;
 
   for v_account in
-    select d.* from unnest(v_due.owners, v_due.units, v_due.parked) d(owner_id, unit, parked)
+    select d.* from unnest(v_due.owners, v_due.units) d(owner_id, unit)
   loop
     begin
-      perform ledger.expire_account(v_account.owner_id, v_account.unit, v_account.parked);
+      perform ledger.expire_due(v_account.owner_id, v_account.unit);
       lots_expire.processed := lots_expire.processed + 1;
     exception when others then
       if ops.is_passing(sqlstate) then

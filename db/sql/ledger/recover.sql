@@ -1,8 +1,8 @@
 -- ledger.recover: takes up to `amount` of what one lot gave back from its account: from the lot, then (for what the lot
 -- lacks because it was spent or is held) from the other lots in drain order, then as debt. What had expired or been reset
 -- never becomes debt. `taken` says how much; `sides`, `lots`, `amounts` are the entries for it, without the far side.
--- Guarantees: of what a lot was given, nothing is recovered twice. A lot whose lack was made good by others, and that then
---   got back what it had lent to a hold, holds more than its share: it lacks nothing, and nothing less than nothing.
+-- Guarantees: of what a lot was given, nothing is recovered twice. What others paid for the lot is `covered`, so that they
+--   are compensated when it comes back (ledger.put_back) or is given again (ledger.give_again).
 -- Locks: the caller holds the account's row; then the lots. The account's available and debt are moved here.
 -- Callers: ledger.take_back, ledger.reverse
 create or replace function ledger.recover(
@@ -21,7 +21,6 @@ declare
   v_lot record;
   v_account record;
   v_other record;
-  v_amount bigint;
   v_from_lot bigint;
   v_lacking bigint;
   v_from_others bigint;
@@ -33,15 +32,13 @@ begin
   select a.available into strict v_account
     from ledger.account a
    where a.owner_id = recover.owner_id and a.unit = recover.unit;
-  v_amount := least(recover.amount, v_lot.given - v_lot.recovered);
-  v_from_lot := least(v_amount, v_lot.available);
-  v_lacking := greatest(0, least(v_amount - v_from_lot,
-    v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered));
+  v_from_lot := least(recover.amount, v_lot.available);
+  v_lacking := least(recover.amount - v_from_lot, v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered);
   v_from_others := least(v_lacking, v_account.available - v_from_lot);
 
   update ledger.lot l
      set available = l.available - v_from_lot, empty = (l.available = v_from_lot),
-         recovered = l.recovered + v_from_lot + v_lacking
+         recovered = l.recovered + v_from_lot + v_lacking, covered = l.covered + v_lacking
    where l.owner_id = recover.owner_id and l.unit = recover.unit and l.id = recover.lot_id;
   update ledger.account a
      set available = a.available - v_from_lot - v_from_others, debt = a.debt + v_lacking - v_from_others

@@ -50,16 +50,9 @@ begin
     v_amount := v_transaction.amounts[i];
     if v_amount > 0 then
       v_back := ledger.put_back(reverse.owner_id, reverse.unit, v_transaction.lots[i], v_amount);
-      v_sides := v_sides || v_transaction.sides[i]; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || -v_amount;
-      if v_back.available > 0 then
-        v_sides := v_sides || 'available'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.available;
-      end if;
-      if v_back.debt_paid > 0 then
-        v_sides := v_sides || 'debt'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.debt_paid;
-      end if;
-      if v_back.expired > 0 then
-        v_sides := v_sides || 'expired'::text; v_lots := v_lots || v_transaction.lots[i]; v_amounts := v_amounts || v_back.expired;
-      end if;
+      v_sides := v_sides || v_transaction.sides[i] || v_back.sides;
+      v_lots := v_lots || v_transaction.lots[i] || v_back.lots;
+      v_amounts := v_amounts || -v_amount || v_back.amounts;
     else
       -- What was reversed is no longer the payment's: a later refund must not take it twice, nor a dispute won give it again.
       update ledger.lot l set payment_id = null

@@ -1,7 +1,8 @@
 -- ledger.set_limit: an account's limit (seats, bytes) becomes `amount`, whatever of it is in use.
 -- Guarantees: raising it pays debt first; lowering it below what is in use leaves a debt, which what is given back later
 --   pays: nobody is thrown out, and nothing new is taken until use is under the limit (B8).
--- Locks: account, then lots. Refuses: idempotency_key_expired, idempotency_key_reused.
+-- Locks: account, then lots. Refuses: balance_limit_exceeded, idempotency_key_expired,
+--   idempotency_key_reused.
 -- Callers: worker, billing's routines
 create or replace function ledger.set_limit(
   owner_id uuid,
@@ -30,6 +31,7 @@ declare
   v_sides text[] := '{}';
   v_lots uuid[] := '{}';
   v_amounts bigint[] := '{}';
+  v_total bigint;
 begin
   v_account := ledger.lock_account(set_limit.owner_id, set_limit.unit);
   select l.id, l.given, l.available into v_lot
@@ -55,7 +57,11 @@ begin
    where l.owner_id = set_limit.owner_id and l.unit = set_limit.unit and l.id = v_lot.id;
   update ledger.account a
      set available = a.available - v_from_lot - v_from_others, debt = a.debt - v_debt_paid
-   where a.owner_id = set_limit.owner_id and a.unit = set_limit.unit;
+   where a.owner_id = set_limit.owner_id and a.unit = set_limit.unit
+  returning a.available + a.held into strict v_total;
+  if v_total > 9007199254740991 then
+    perform ops.refuse('balance_limit_exceeded');
+  end if;
 
   if v_change <> 0 then
     v_sides := array['issued']; v_lots := array[v_lot.id]; v_amounts := array[-v_change];

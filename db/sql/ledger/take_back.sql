@@ -4,7 +4,8 @@
 --   recovered amount is brought to the target (ledger.recover says where it comes from). `refunded`, `lost` and `paid` are
 --   the payment's totals so far, in its minor units, read by the caller under the payment's lock: so partial refunds
 --   accumulate, and any order and any repetition ends the same.
--- What is given again pays debt first (also when its lot is over), then returns to its lot, or to `expired`.
+-- What is given again goes to those who paid for it: to debt and other lots as far as these did (ledger.compensate, also when
+--   its lot is over), the rest to its lot, or to `expired` where that is over.
 -- Locks: per unit in order, account, then lots. Refuses: idempotency_key_expired, idempotency_key_reused (a key is used once
 --   per lot that moves). `taken` is negative when something was given again.
 -- Callers: payments' routines

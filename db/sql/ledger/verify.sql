@@ -27,7 +27,9 @@ begin
     ), account as materialized (
       select a.unit, a.available, a.held, a.debt from ledger.account a where a.owner_id = verify.owner_id
     ), lot as materialized (
-      select l.id, l.unit, l.available, l.given, l.expired, l.recovered from ledger.lot l where l.owner_id = verify.owner_id
+      select l.id, l.unit, l.available, l.given, l.expired, l.recovered, l.covered
+        from ledger.lot l
+       where l.owner_id = verify.owner_id
     ), open_hold as materialized (
       select h.unit, sum(h.amount) as amount
         from ledger.hold h
@@ -46,7 +48,7 @@ begin
            (select string_agg(x.name, ' ') from (
               select a.unit as name from account a where least(a.available, a.held, a.debt) < 0
               union all
-              select l.id::text from lot l where least(l.available, l.given, l.expired, l.recovered) < 0) x)
+              select l.id::text from lot l where least(l.available, l.given, l.expired, l.recovered, l.covered) < 0) x)
     union all
     select 4, 'lots_equal_available',
            (select string_agg(a.unit, ' ') from account a
@@ -65,6 +67,10 @@ begin
     union all
     select 7, 'debt_leaves_nothing_available',
            (select string_agg(a.unit, ' ') from account a where a.debt > 0 and a.available > 0)
+    union all
+    select 8, 'lots_within_given',
+           (select string_agg(l.id::text, ' ') from lot l
+             where l.available + l.expired + l.recovered > l.given or l.covered > l.recovered)
     order by place
   loop
     verify.names := verify.names || v_check.name;

@@ -1,0 +1,170 @@
+import type { Pool } from "pg";
+import { registry } from "../../src/sweeps/registry.ts";
+
+/**
+ * What must hold over a whole database, whatever was done to it. Each query answers what violates it; nothing is right.
+ * They are written apart from the routines and from ledger.verify, so that a fault of those cannot hide itself.
+ */
+const violations: Record<string, string> = {
+  "the entries of a transaction sum to zero": `
+    select transaction_id::text as subject from ledger.entry group by transaction_id having sum(amount) <> 0`,
+
+  "an effect's key is used once": `
+    select owner_id || ' ' || idempotency_key as subject from ledger.transaction
+     group by owner_id, idempotency_key having count(*) > 1`,
+
+  "each side of an account is what its entries say": `
+    select coalesce(a.owner_id, e.owner_id) || ' ' || coalesce(a.unit, e.unit) as subject
+      from ledger.account a
+      full join (
+        select owner_id, unit, coalesce(sum(amount) filter (where side = 'available'), 0) as available,
+               coalesce(sum(amount) filter (where side = 'held'), 0) as held,
+               coalesce(sum(-amount) filter (where side = 'debt'), 0) as debt
+          from ledger.entry group by owner_id, unit) e
+        on e.owner_id = a.owner_id and e.unit = a.unit
+     where coalesce(a.available, -1) <> coalesce(e.available, 0)
+        or coalesce(a.held, -1) <> coalesce(e.held, 0)
+        or coalesce(a.debt, -1) <> coalesce(e.debt, 0)`,
+
+  "nothing is below zero": `
+    select owner_id || ' ' || unit as subject from ledger.account where least(available, held, debt) < 0
+    union all
+    select id::text from ledger.lot where least(given, available, expired, recovered, covered) < 0
+    union all
+    select id::text from ledger.hold where least(amount, settled) < 0`,
+
+  "debt leaves nothing available": `
+    select owner_id || ' ' || unit as subject from ledger.account where debt > 0 and available > 0`,
+
+  "an account's lots are its available": `
+    select a.owner_id || ' ' || a.unit as subject from ledger.account a
+     where a.available <> (select coalesce(sum(l.available), 0) from ledger.lot l
+                            where l.owner_id = a.owner_id and l.unit = a.unit)`,
+
+  "each lot's available is what its entries say": `
+    select l.id::text as subject from ledger.lot l
+      full join (select owner_id, lot_id, sum(amount) as amount from ledger.entry where side = 'available' group by 1, 2) e
+        on e.owner_id = l.owner_id and e.lot_id = l.id
+     where coalesce(l.available, -1) <> coalesce(e.amount, 0)`,
+
+  "what was given is available, expired, recovered or outside, and no more than that": `
+    select id::text as subject from ledger.lot
+     where given < available + expired + recovered or covered > recovered or empty <> (available = 0)`,
+
+  // A lot that paid a debt, or lent to another lot at a refund, lacks that besides. A limit is lowered below what is in use.
+  "what is outside of a lot is spent or held": `
+    select l.id::text as subject from ledger.lot l
+      left join (
+        select e.owner_id, e.lot_id,
+               coalesce(sum(e.amount) filter (where e.side = 'spent' or (e.side = 'adjusted'
+                 and (t.kind = 'adjust' and e.amount > 0 or t.kind = 'reverse' and e.amount < 0))), 0) as used,
+               bool_or(e.side = 'debt' or (e.side = 'available' and e.amount < 0
+                 and t.kind in ('take_back', 'reverse', 'limit'))) as lent
+          from ledger.entry e
+          join ledger.transaction t on t.owner_id = e.owner_id and t.unit = e.unit and t.id = e.transaction_id
+         group by 1, 2) e on e.owner_id = l.owner_id and e.lot_id = l.id
+      left join (
+        select h.owner_id, x.lot_id, sum(x.amount) as held
+          from ledger.hold h cross join lateral unnest(h.lots, h.lot_amounts) x(lot_id, amount)
+         where h.state = 'held' group by 1, 2) h on h.owner_id = l.owner_id and h.lot_id = l.id
+     cross join lateral (
+       select l.given - l.available - l.expired - l.recovered + l.covered - coalesce(e.used, 0) - coalesce(h.held, 0) as more) o
+     where l.pool <> 'limit' and (o.more < 0 or o.more > 0 and not coalesce(e.lent, false))`,
+
+  "what is held is the sum of the open holds": `
+    select coalesce(a.owner_id, h.owner_id) || ' ' || coalesce(a.unit, h.unit) as subject
+      from ledger.account a
+      full join (select owner_id, unit, sum(amount) as amount from ledger.hold where state = 'held' group by 1, 2) h
+        on h.owner_id = a.owner_id and h.unit = a.unit
+     where coalesce(a.held, -1) <> coalesce(h.amount, 0)`,
+
+  "a hold's lots are its amount, and only a settled one was settled": `
+    select h.id::text as subject from ledger.hold h
+     where h.amount <> (select sum(x) from unnest(h.lot_amounts) x)
+        or cardinality(h.lots) <> cardinality(h.lot_amounts)
+        or (h.state <> 'settled' and h.settled <> 0)`,
+
+  "an account knows its soonest expiry": `
+    select a.owner_id || ' ' || a.unit as subject from ledger.account a
+      join ledger.lot l on l.owner_id = a.owner_id and l.unit = a.unit and not l.empty and l.expires_at is not null
+     where a.next_expiry is null or a.next_expiry > l.expires_at`,
+
+  "a row that is kept apart is named, and no other": `
+    select coalesce(p.sweep || ':' || p.subject, x.sweep || ':' || x.subject) as subject
+      from ops.parked p
+      full join (
+        select 'holds_expire' as sweep, id::text as subject from ledger.hold where parked_until is not null
+        union all
+        select 'lots_expire', owner_id || ':' || unit from ledger.account where parked_until is not null) x
+        on x.sweep = p.sweep and x.subject = p.subject
+     where p.subject is null or x.subject is null`,
+
+  "each owner's ledger.verify agrees": `
+    select o.owner_id || ' ' || array_to_string(v.names, ',') || ' ' || array_to_string(v.oks, ',') as subject
+      from (select distinct owner_id from ledger.account) o
+     cross join lateral ledger.verify(o.owner_id) v
+     where not (true = all (v.oks))`,
+};
+
+/** Throws with every violation that it finds, by name. Then runs the sweeps, twice: the second time changes nothing. */
+export async function assertInvariants(db: Pool): Promise<void> {
+  await assertStanding(db);
+  await assertSweepsRest(db);
+  await assertStanding(db);
+}
+
+/** The invariants as the database stands, without running anything. */
+export async function assertStanding(db: Pool): Promise<void> {
+  const found: string[] = [];
+  for (const [name, query] of Object.entries(violations)) {
+    const { rows } = await db.query<{ subject: string }>(query);
+    if (rows.length > 0) {
+      found.push(
+        `not so: ${name}: ${rows
+          .slice(0, 5)
+          .map(({ subject }) => subject)
+          .join("; ")}`,
+      );
+    }
+  }
+  if (found.length > 0) throw new Error(found.join("\n"));
+}
+
+/** Tables that sweeps exist to change; nothing else may differ after a second run. */
+const tables = [
+  "ledger.account",
+  "ledger.lot",
+  "ledger.hold",
+  "ledger.transaction",
+  "ops.request",
+  "ops.audit",
+  "ops.alarm",
+  "ops.parked",
+  "people.workspace",
+  "people.api_key",
+];
+
+async function assertSweepsRest(db: Pool): Promise<void> {
+  // Time passes meanwhile, and something may come due between two runs; but not between any two of four.
+  let before = await afterSweeps(db);
+  for (let run = 0; run < 4; run += 1) {
+    const after = await afterSweeps(db);
+    const changed = tables.filter((table) => after.get(table) !== before.get(table));
+    if (changed.length === 0) return;
+    if (run === 3) throw new Error(`not so: running the sweeps again changes nothing: ${changed.join(", ")}`);
+    before = after;
+  }
+}
+
+/** Runs every sweep until it has nothing more to do, and answers a digest of each table. */
+async function afterSweeps(db: Pool): Promise<Map<string, string>> {
+  for (const { routine, batch } of registry) {
+    for (let more = true; more;) {
+      const { rows } = await db.query<{ more: boolean }>(`select more from ${routine.name}($1)`, [batch]);
+      more = rows[0]?.more ?? false;
+    }
+  }
+  const digests = tables.map((table) => `(select coalesce(sum(hashtextextended(t::text, 0)), 0) from ${table} t)`);
+  const { rows } = await db.query<{ digests: string[] }>(`select array[${digests.join(", ")}]::text[] as digests`);
+  return new Map(tables.map((table, i) => [table, rows[0]?.digests[i] ?? ""]));
+}

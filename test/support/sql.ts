@@ -1,0 +1,22 @@
+import { test as plain } from "vitest";
+import { createTestDatabase } from "./database.ts";
+import { assertInvariants } from "./invariants.ts";
+import { Account } from "./scenario.ts";
+
+/**
+ * `test` with a database of the file's own and no Worker: `db` is a pool of the owner's role, `account` a new account of
+ * a new owner. After each test the invariants must hold over the whole database.
+ */
+export const test = plain
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads a fixture's needs from its pattern and takes no other
+  .extend("database", { scope: "file" }, async ({}, { onCleanup }) => {
+    const database = await createTestDatabase();
+    onCleanup(() => database.drop());
+    return database;
+  })
+  .extend("db", { scope: "file" }, ({ database }) => database.owner)
+  .extend("account", ({ db }) => new Account(db))
+  .extend("invariants", { auto: true }, ({ db }, { onCleanup }) => {
+    onCleanup(() => assertInvariants(db));
+    return true;
+  });
