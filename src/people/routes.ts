@@ -60,7 +60,8 @@ const createKey = createRoute({
   operationId: "createKey",
   tags: ["keys"],
   summary: "Create an API key",
-  description: "The answer shows the key, this once. A workspace's key may only read it and spend its credits.",
+  description:
+    "The answer shows the key, this once. A workspace's key reaches that workspace only, and holds none of an operator's scopes.",
   ...secured("keys:write"),
   request: { headers: idempotencyOptional, body: jsonBody(model.keyBody) },
   responses: {
