@@ -4,11 +4,11 @@ import * as fs from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { projectRoot } from "../world/bundle.ts";
 import { freePort } from "../world/free-port.ts";
-import { commandLine, ended, groupMembers, recordOf } from "../world/process.ts";
+import { allProcesses, commandLine, ended, groupMembers, recordOf } from "../world/process.ts";
 import { withClient } from "../world/roles.ts";
 
 const address = z.object({
@@ -31,6 +31,9 @@ interface Started {
   said: () => string;
   exit: Promise<number | null>;
 }
+
+// A start takes two seconds on a quiet machine and fifteen on a busy one, and some of these start three times.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 let directory: string;
 let started: Started[];
@@ -113,8 +116,9 @@ async function kill(...pids: number[]): Promise<void> {
 
 /** No process that names this stack's directory, and no file that says that it runs. */
 async function expectNothingLeft(): Promise<void> {
-  const names = fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  const left = names.map((name) => commandLine(Number(name)) ?? "").filter((line) => line.includes(`${directory}/`));
+  const left = allProcesses()
+    .map((pid) => commandLine(pid) ?? "")
+    .filter((line) => line.includes(`${directory}/`));
   expect(left).toEqual([]);
   for (const file of ["dev.json", "dev.lock", "worker.pid"]) {
     expect(fs.existsSync(join(directory, file)), file).toBe(false);

@@ -71,6 +71,17 @@ test("statements and requests are counted, also over HTTP", async ({ sql, bridge
   expect(await (await fetch(`${tools}counters`)).json()).toMatchObject({ requests: 2, statements: 3 });
 });
 
+test("a web page cannot ask the bridge for faults", async ({ bridge }) => {
+  const faults = bridge.url.replace(/sql$/, "faults");
+  const answer = await fetch(faults, {
+    method: "POST",
+    headers: { Origin: "https://example.com" },
+    body: '{"kind":"507"}',
+  });
+  expect(answer.status).toBe(403);
+  expect(bridge.faults.pending).toBe(0);
+});
+
 test("anything but a POST to /sql is refused", async ({ bridge }) => {
   const statuses = await Promise.all(
     [fetch(bridge.url), fetch(bridge.url.replace("/sql", "/"), { method: "POST" })].map(

@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startEphemeralCluster } from "../world/postgres.ts";
 import { createOwner } from "../world/roles.ts";
@@ -25,10 +23,7 @@ export default async function startPostgresForTests(project: TestProject): Promi
     ownerPassword,
     workerPassword: randomBytes(16).toString("base64url"),
   });
-  const bundle = mkdtempSync(join(tmpdir(), "tollgate-bundle-"));
-  project.provide("bundle", bundle);
-  return async () => {
-    rmSync(bundle, { recursive: true, force: true });
-    await cluster.stop();
-  };
+  // Beside the cluster's log: what a killed run leaves there, the next run removes.
+  project.provide("bundle", join(dirname(cluster.log), "bundle"));
+  return () => cluster.stop();
 }

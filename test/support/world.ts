@@ -21,8 +21,7 @@ export interface World {
   stop(): Promise<void>;
 }
 
-/** Starts a world. Most tests take it from {@link test}; one that breaks its world starts its own. */
-export async function startWorld(): Promise<World> {
+async function startWorld(): Promise<World> {
   const database = await createTestDatabase();
   const { port, hostname } = new URL(database.workerUrl);
   const bridge = await startBridge({ target: { host: hostname, port: Number(port) } });

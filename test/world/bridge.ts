@@ -151,6 +151,10 @@ export async function startBridge(options: BridgeOptions): Promise<Bridge> {
 
   async function answerTool(request: IncomingMessage, path: string | undefined): Promise<Answer> {
     const { method } = request;
+    // The tools take plain requests, which any web page that the developer has open could send.
+    if (request.headers.origin !== undefined) {
+      throw new BridgeError(403, "not for web pages");
+    }
     if (path === "/counters" && (method === "GET" || method === "DELETE")) {
       const counts = json(bridge.counters);
       if (method === "DELETE") {

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -97,7 +97,11 @@ async function removeAbandoned(): Promise<void> {
   for (const name of fs.readdirSync(tmpdir())) {
     const directory = join(tmpdir(), name);
     const owner = join(directory, "owner.json");
-    if (!name.startsWith(ephemeralPrefix) || !fs.existsSync(owner) || fs.statSync(owner).uid !== process.getuid?.()) {
+    if (
+      !name.startsWith(ephemeralPrefix) ||
+      !fs.existsSync(owner) ||
+      fs.statSync(owner).uid !== (process.getuid?.() ?? 0)
+    ) {
       continue;
     }
     if (!stillRuns(processRecord.parse(JSON.parse(fs.readFileSync(owner, "utf8"))))) {
@@ -161,6 +165,7 @@ function spawnServer(options: ServerOptions, port: number): Cluster {
     cwd: options.data,
     env: environment(),
     detached: true,
+    windowsHide: true,
     stdio: ["ignore", log, log],
   });
   fs.closeSync(log);
@@ -174,7 +179,7 @@ function spawnServer(options: ServerOptions, port: number): Cluster {
     url: (database, user = superuser, password = options.password) =>
       `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`,
     ended: end,
-    stop: () => (stopping ??= stopServer(child, end, options.stopSignal)),
+    stop: () => (stopping ??= stopServer(child, end, options)),
   };
 }
 
@@ -185,12 +190,17 @@ function endOf(child: ChildProcess): Promise<void> {
   });
 }
 
-async function stopServer(child: ChildProcess, end: Promise<void>, signal: "SIGINT" | "SIGQUIT"): Promise<void> {
+async function stopServer(child: ChildProcess, end: Promise<void>, options: ServerOptions): Promise<void> {
   const record = child.pid === undefined ? null : recordOf(child.pid);
   if (record === null) {
     return;
   }
-  child.kill(signal);
+  if (process.platform === "win32") {
+    // Windows has no signals: Node's would end the server without a word, and every start would be a recovery.
+    spawnSync(options.binaries.pgCtl, ["stop", "-D", options.data, "-m", "fast", "-W"], { windowsHide: true });
+  } else {
+    child.kill(options.stopSignal);
+  }
   if (!(await ended(record, 20_000))) {
     child.kill("SIGQUIT");
   }

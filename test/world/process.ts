@@ -37,17 +37,32 @@ export function commandLine(pid: number): string | null {
     : ask("ps", ["-ww", "-o", "command=", "-p", String(pid)]);
 }
 
-/** The processes of a process group. */
+/** The processes of a process group. Windows has no such groups: there, the process and those that it started. */
 export function groupMembers(group: number): number[] {
-  if (process.platform !== "linux") {
-    const lines = process.platform === "win32" ? "" : (ask("ps", ["-A", "-o", "pid=,pgid="]) ?? "");
-    return lines.split("\n").flatMap((line) => {
-      const [pid, pgid] = line.trim().split(/\s+/).map(Number);
-      return pid !== undefined && pgid === group ? [pid] : [];
-    });
+  if (process.platform === "linux") {
+    return allProcesses().filter((pid) => statFields(pid)?.[2] === String(group));
   }
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && statFields(Number(name))?.[2] === String(group))
+  const list =
+    process.platform === "win32"
+      ? ask("powershell", [
+          "-NoProfile",
+          "-Command",
+          'Get-CimInstance Win32_Process | % { "$($_.ProcessId) $($_.ParentProcessId)" }',
+        ])
+      : ask("ps", ["-A", "-o", "pid=,pgid="]);
+  return (list ?? "").split("\n").flatMap((line) => {
+    const [pid, of] = line.trim().split(/\s+/).map(Number);
+    return pid !== undefined && (of === group || pid === group) ? [pid] : [];
+  });
+}
+
+/** Every process that this user may see; not on Windows. */
+export function allProcesses(): number[] {
+  const names =
+    process.platform === "linux" ? readdirSync("/proc") : (ask("ps", ["-A", "-o", "pid="]) ?? "").split("\n");
+  return names
+    .map((name) => name.trim())
+    .filter((name) => /^\d+$/.test(name))
     .map(Number);
 }
 

@@ -14,7 +14,7 @@ export interface Lock {
 }
 
 /** Another stack of the same directory is running. */
-export class AlreadyRunning extends Error {}
+class AlreadyRunning extends Error {}
 
 /**
  * Takes the right to run the stack of a directory, or says who has it. Two that start at the same moment both see the

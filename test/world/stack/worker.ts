@@ -29,6 +29,7 @@ export async function startDevWorker(directory: string, order: WorkerOrder, sign
   // A process group of its own: Ctrl-C reaches the terminal's whole group, and it is the stack that decides on the order.
   const child = spawn(process.execPath, ["--no-warnings", program], {
     detached: true,
+    windowsHide: true,
     env: { ...process.env, ...quietWrangler },
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
