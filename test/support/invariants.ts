@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
 import { registry } from "../../src/sweeps/registry.ts";
+import type { Db } from "./scenario.ts";
 
 /**
  * What must hold over a whole database, whatever was done to it. Each query answers what violates it; nothing is right.
@@ -114,7 +115,7 @@ export async function assertInvariants(db: Pool): Promise<void> {
 }
 
 /** The invariants as the database stands, without running anything. */
-export async function assertStanding(db: Pool): Promise<void> {
+export async function assertStanding(db: Db): Promise<void> {
   const found: string[] = [];
   for (const [name, query] of Object.entries(violations)) {
     const { rows } = await db.query<{ subject: string }>(query);

@@ -109,6 +109,14 @@ export class Account {
     return new Account(this.db, { owner: this.owner, unit });
   }
 
+  /** Takes the account's row, for `raceBehind`. */
+  get lock(): { text: string; values: unknown[] } {
+    return {
+      text: "select from ledger.account where owner_id = $1 and unit = $2 for update",
+      values: [this.owner, this.unit],
+    };
+  }
+
   /** The same account on another connection. */
   on(db: Db): Account {
     return new Account(db, { owner: this.owner, unit: this.unit });
@@ -144,7 +152,7 @@ export class Account {
     >("spend", { amount, reason, idempotency_key: key });
   }
 
-  spendMany(items: { key: string; amount: number; reason?: string }[]) {
+  spendMany(items: { key: string | null; amount: number | null; reason?: string }[]) {
     return this.#call<
       Balance & { outcomes: string[]; codes: (string | null)[]; transaction_ids: (string | null)[]; keys: string[] }
     >("spend_many", {
