@@ -9,6 +9,7 @@ import { freePort, isFree } from "./free-port.ts";
 import { findBinaries, serverUser } from "./postgres/binaries.ts";
 import type { Binaries } from "./postgres/binaries.ts";
 import { dataDirectory, endLeftover, environment, makeData, removeData, superuser } from "./postgres/data.ts";
+import { errorCode } from "./system-error.ts";
 import { ended, processRecord, recordOf, stillRuns, thisProcess } from "./process.ts";
 
 /** A running Postgres 18 that listens on 127.0.0.1 only and asks every role for its password. */
@@ -76,7 +77,9 @@ export async function startEphemeralCluster(): Promise<Cluster> {
   const binaries = findBinaries();
   const directory = fs.mkdtempSync(join(tmpdir(), ephemeralPrefix));
   fs.chmodSync(directory, 0o711);
-  fs.writeFileSync(join(directory, "owner.json"), JSON.stringify(thisProcess()));
+  const owner = join(directory, "owner.json");
+  fs.writeFileSync(`${owner}.new`, JSON.stringify(thisProcess()));
+  fs.renameSync(`${owner}.new`, owner);
   const data = dataDirectory(directory);
   const password = randomBytes(24).toString("base64url");
   makeData(data, password, binaries);
@@ -94,20 +97,21 @@ export async function startEphemeralCluster(): Promise<Cluster> {
 const ephemeralPrefix = "tollgate-postgres-";
 
 async function removeAbandoned(): Promise<void> {
-  for (const name of fs.readdirSync(tmpdir())) {
+  for (const name of fs.readdirSync(tmpdir()).filter((entry) => entry.startsWith(ephemeralPrefix))) {
     const directory = join(tmpdir(), name);
-    const owner = join(directory, "owner.json");
-    if (
-      !name.startsWith(ephemeralPrefix) ||
-      !fs.existsSync(owner) ||
-      fs.statSync(owner).uid !== (process.getuid?.() ?? 0)
-    ) {
-      continue;
-    }
-    if (!stillRuns(processRecord.parse(JSON.parse(fs.readFileSync(owner, "utf8"))))) {
-      const data = dataDirectory(directory);
-      await endLeftover(data);
-      removeEphemeral(directory, data);
+    try {
+      const owner = join(directory, "owner.json");
+      const mine = fs.statSync(owner).uid === (process.getuid?.() ?? 0);
+      if (mine && !stillRuns(processRecord.parse(JSON.parse(fs.readFileSync(owner, "utf8"))))) {
+        const data = dataDirectory(directory);
+        await endLeftover(data);
+        removeEphemeral(directory, data);
+      }
+    } catch (error) {
+      // Being made, or being removed by another run that saw it too.
+      if (errorCode(error) !== "ENOENT") {
+        throw error;
+      }
     }
   }
 }
