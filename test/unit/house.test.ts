@@ -67,6 +67,14 @@ test("only src/env.ts names a binding", () => {
   expect(readers).toEqual(["src/env.ts"]);
 });
 
+test("zod comes as a namespace, for the bundle has no object `z`", () => {
+  for (const file of files.filter((name) => name !== "src/zod.ts")) {
+    expect(textOf(file), file).not.toMatch(
+      /import (?!(?:type )?\* as z from)[^;]*from "zod"|\bz\b[^;]*from "@hono\/zod-openapi"/,
+    );
+  }
+});
+
 test("no interactive transaction, and no time of the Worker's in what it sends", () => {
   for (const file of files) {
     expect(textOf(file), file).not.toMatch(/\.transaction\(|\bbegin;|\bnew Date\(|\btoISOString\b/i);
