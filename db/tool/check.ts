@@ -5,7 +5,7 @@ import { catalogueText, differences, parseCatalogue, readCatalogue } from "./cat
 import type { Catalogue } from "./catalogue.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
 import { withClient } from "./connect.ts";
-import type { Places } from "./generate.ts";
+import type { Places } from "./places.ts";
 import { clock, defaultPrivileges, migrations, routines, rowLocks, version, worker } from "./facts.ts";
 
 export interface CheckOptions {
@@ -84,7 +84,7 @@ runAsCommand(import.meta, async () => {
     return;
   }
   const url = positionals[0] ?? process.env["DATABASE_URL"] ?? "";
-  const { ourPlaces } = await import("./generate.ts");
+  const { ourPlaces } = await import("./places.ts");
   const lines = url === "" ? await checkSource(await ourPlaces()) : await check(url, { local: values.local === true });
   if (lines.length > 0) {
     throw new Error(lines.join("\n"));

@@ -3,7 +3,7 @@ import type { Catalogue } from "./catalogue.ts";
 import { readCatalogue } from "./catalogue.ts";
 import { changes, compose } from "./compose.ts";
 import { withClient } from "./connect.ts";
-import type { Places } from "./generate.ts";
+import type { Places } from "./places.ts";
 import { migrate, prepare } from "./migrate.ts";
 import { readSource } from "./source.ts";
 import { snapshotOf } from "./tables.ts";

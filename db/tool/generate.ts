@@ -7,20 +7,12 @@ import { catalogueText, differences } from "./catalogue.ts";
 import { changes, compose } from "./compose.ts";
 import { readMigrations } from "./history.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
+import { ourPlaces } from "./places.ts";
+import type { Places } from "./places.ts";
 import { refusals } from "./rules.ts";
 import { readSource, SourceError } from "./source.ts";
 import { squawk } from "./squawk.ts";
 import { readSnapshot, snapshotOf, snapshotText } from "./tables.ts";
-
-/** Where the truth is, and where its history goes. */
-export interface Places {
-  /** What db/schema/index.ts exports. */
-  tables: Record<string, unknown>;
-  /** `db/sql` */
-  sql: string;
-  /** `migrations` */
-  migrations: string;
-}
 
 /** A migration that is to be written. */
 export interface Next {
@@ -34,12 +26,6 @@ export interface NextOptions {
   title?: string | undefined;
   /** Squawk's rules that this migration breaks knowingly. */
   accept?: string[] | undefined;
-}
-
-/** This project's tables, routines and history. */
-export async function ourPlaces(): Promise<Places> {
-  const tables: Record<string, unknown> = await import("../schema/index.ts");
-  return { tables, sql: join(projectRoot, "db/sql"), migrations: join(projectRoot, "migrations") };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { runAsCommand } from "./command.ts";
-import { next, ourPlaces } from "./generate.ts";
-import type { Places } from "./generate.ts";
+import { next } from "./generate.ts";
+import { ourPlaces } from "./places.ts";
+import type { Places } from "./places.ts";
 import { readMigrations } from "./history.ts";
 import { statements } from "./sql.ts";
 import { squawk } from "./squawk.ts";

@@ -2,7 +2,7 @@ import { createServer, connect } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { check, readExpected } from "../../db/tool/check.ts";
 import { rowLocks } from "../../db/tool/facts.ts";
-import { ourPlaces } from "../../db/tool/generate.ts";
+import { ourPlaces } from "../../db/tool/places.ts";
 import { createTestDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 

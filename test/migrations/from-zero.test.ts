@@ -5,7 +5,7 @@ import { catalogueText } from "../../db/tool/catalogue.ts";
 import { checkSource } from "../../db/tool/check.ts";
 import { fromZero } from "../../db/tool/from-zero.ts";
 import { generate } from "../../db/tool/generate.ts";
-import type { Places } from "../../db/tool/generate.ts";
+import type { Places } from "../../db/tool/places.ts";
 import { laterTables, shopPlaces, take, write } from "./shop.ts";
 
 /** Puts down what the migrations make, as db:generate does. */

@@ -1,8 +1,9 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { generate, next, ourPlaces, squash } from "../../db/tool/generate.ts";
-import type { Places } from "../../db/tool/generate.ts";
+import { generate, next, squash } from "../../db/tool/generate.ts";
+import { ourPlaces } from "../../db/tool/places.ts";
+import type { Places } from "../../db/tool/places.ts";
 import { readMigrations } from "../../db/tool/history.ts";
 import { lint } from "../../db/tool/lint.ts";
 import { migrate } from "../../db/tool/migrate.ts";

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { migrate } from "../../db/tool/migrate.ts";
 import { prepareWorkerRole } from "../../db/tool/role.ts";
 import { generate } from "../../db/tool/generate.ts";
-import type { Places } from "../../db/tool/generate.ts";
+import type { Places } from "../../db/tool/places.ts";
 import { createEmptyDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { withClient } from "../world/roles.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { bigint, pgSchema, uuid } from "drizzle-orm/pg-core";
 import { onTestFinished } from "vitest";
-import type { Places } from "../../db/tool/generate.ts";
+import type { Places } from "../../db/tool/places.ts";
 
 const shop = pgSchema("shop");
 
