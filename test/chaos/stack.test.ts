@@ -57,12 +57,19 @@ afterEach(async () => {
 });
 
 function start(...words: string[]): Started {
-  const program = [join(projectRoot, "test/world/with-node.js"), join(projectRoot, "test/world/dev.ts")];
-  const child = spawn(process.execPath, [...program, "--directory", directory, ...words], {
-    cwd: projectRoot,
-    detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return launch(process.execPath, [...program(), "--directory", directory, ...words], process.env);
+}
+
+/** As npm does it: by a shell that is told of a signal and does not hand it on. */
+function startUnderNpm(): Started {
+  const line = [process.execPath, ...program(), "--directory", directory].map((word) => `'${word}'`).join(" ");
+  return launch("sh", ["-c", `${line}; exit $?`], { ...process.env, npm_lifecycle_event: "dev" });
+}
+
+const program = (): string[] => ["with-node.js", "dev.ts"].map((file) => join(projectRoot, "test/world", file));
+
+function launch(command: string, words: string[], env: NodeJS.ProcessEnv): Started {
+  const child = spawn(command, words, { cwd: projectRoot, detached: true, env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   const listen = (chunk: Buffer): void => {
     output += chunk.toString("utf8");
@@ -245,6 +252,16 @@ test.for(["starting Postgres", "migrating the database", "starting the Worker"])
     await expectNothingLeft();
   },
 );
+
+test("npm that is ended takes the stack with it, though its shell hands no signal on", async () => {
+  const npm = startUnderNpm();
+  const found = await running(npm);
+  expect(found.pid).not.toBe(npm.pid);
+  npm.child.kill("SIGTERM");
+  await hasSaid(npm, "npm has ended; stopping");
+  await npm.exit;
+  await expectNothingLeft();
+});
 
 test("a chosen port that is taken is named, and what had started is stopped", async () => {
   const taken = createServer();
