@@ -63,15 +63,28 @@ const replayed = {
   description: "Present when this is the answer of an earlier call with the same Idempotency-Key.",
 };
 
-/** A JSON answer. */
-export function jsonAnswer<Schema extends z.ZodType>(schema: Schema, description: string) {
-  return { description, headers: { "Request-Id": requestId }, content: { "application/json": { schema } } };
+/**
+ * A JSON answer. Its schema is only described, never checked, so it is made when the document is first asked for: a
+ * cold start does not wait for it.
+ */
+export function jsonAnswer<Schema extends z.ZodType>(make: () => Schema, description: string) {
+  return { description, headers: { "Request-Id": requestId }, content: madeLater(make) };
 }
 
 /** The JSON answer of a call that takes an Idempotency-Key. */
-export function keyedAnswer<Schema extends z.ZodType>(schema: Schema, description: string) {
+export function keyedAnswer<Schema extends z.ZodType>(make: () => Schema, description: string) {
   const headers = { "Request-Id": requestId, "Idempotent-Replayed": replayed };
-  return { description, headers, content: { "application/json": { schema } } };
+  return { description, headers, content: madeLater(make) };
+}
+
+function madeLater<Schema extends z.ZodType>(make: () => Schema): { "application/json": { schema: Schema } } {
+  return {
+    "application/json": {
+      get schema() {
+        return make();
+      },
+    },
+  };
 }
 
 /** What any call with an API key may be refused with. */

@@ -80,13 +80,13 @@ export const reverseBody = z.strictObject({ reason });
 const counted = z.int().meta({ example: 45 });
 
 /** What every answer about credits ends with. */
-const balance = {
+const balance = () => ({
   unit: z.literal(credit),
   available: counted,
   held: counted,
   debt: counted.meta({ description: "Owed by a take-back; above zero only while available is zero.", example: 0 }),
   pools: z.array(z.object({ pool: z.string(), available: counted, expires_at: moment.nullable() })),
-};
+});
 
 const holdState = z.enum(["held", "settled", "released", "expired"]);
 
@@ -95,67 +95,74 @@ export type HoldState = z.infer<typeof holdState>;
 export const holdsQuery = z.strictObject({ ...pageQuery, state: holdState.optional() });
 export const transactionsQuery = z.strictObject(pageQuery);
 
-export const balanceAnswer = z.object(balance);
-export const movedAnswer = z.object({ transaction_id: uuid, ...balance });
-export const spendAnswer = z.object({
-  transaction_id: uuid,
-  amount: counted,
-  drawn: z.array(z.object({ pool: z.string(), amount: counted })),
-  ...balance,
-});
-export const batchAnswer = z.object({
-  results: z.array(
-    z.object({
-      key: z.string(),
-      outcome: z.enum(["spent", "replayed", "refused"]),
-      amount: counted,
-      transaction_id: uuid.optional(),
-      code: z.string().optional(),
-    }),
-  ),
-  ...balance,
-});
-export const heldAnswer = z.object({
-  id: uuid,
-  amount: counted,
-  state: holdState,
-  expires_at: moment,
-  ...balance,
-});
-export const endedAnswer = z.object({
-  id: uuid,
-  state: holdState,
-  settled: counted,
-  released: counted,
-  ...balance,
-});
-export const adjustAnswer = z.object({ transaction_id: uuid, amount: counted, ...balance });
-export const reverseAnswer = z.object({ transaction_id: uuid, reversed: uuid, ...balance });
+export const balanceAnswer = () => z.object(balance());
+export const movedAnswer = () => z.object({ transaction_id: uuid, ...balance() });
+export const spendAnswer = () =>
+  z.object({
+    transaction_id: uuid,
+    amount: counted,
+    drawn: z.array(z.object({ pool: z.string(), amount: counted })),
+    ...balance(),
+  });
+export const batchAnswer = () =>
+  z.object({
+    results: z.array(
+      z.object({
+        key: z.string(),
+        outcome: z.enum(["spent", "replayed", "refused"]),
+        amount: counted,
+        transaction_id: uuid.optional(),
+        code: z.string().optional(),
+      }),
+    ),
+    ...balance(),
+  });
+export const heldAnswer = () =>
+  z.object({
+    id: uuid,
+    amount: counted,
+    state: holdState,
+    expires_at: moment,
+    ...balance(),
+  });
+export const endedAnswer = () =>
+  z.object({
+    id: uuid,
+    state: holdState,
+    settled: counted,
+    released: counted,
+    ...balance(),
+  });
+export const adjustAnswer = () => z.object({ transaction_id: uuid, amount: counted, ...balance() });
+export const reverseAnswer = () => z.object({ transaction_id: uuid, reversed: uuid, ...balance() });
 
-export const holdItem = z.object({
-  id: uuid,
-  amount: counted,
-  state: holdState,
-  settled: counted,
-  reason: z.string().nullable(),
-  expires_at: moment,
-  ended_at: moment.nullable(),
-  created_at: moment,
-});
+export const holdItem = () =>
+  z.object({
+    id: uuid,
+    amount: counted,
+    state: holdState,
+    settled: counted,
+    reason: z.string().nullable(),
+    expires_at: moment,
+    ended_at: moment.nullable(),
+    created_at: moment,
+  });
 
-export const transactionItem = z.object({
-  id: uuid,
-  kind: z.string().meta({ example: "spend" }),
-  amount: counted,
-  entries: z
-    .array(z.object({ side: z.string(), pool: z.string().nullable(), lot_id: uuid.nullable(), amount: counted }))
-    .meta({ description: "What moved, side by side; the amounts sum to zero." }),
-  reason: z.string().nullable(),
-  caused_by: z.string(),
-  created_at: moment,
-});
+export const transactionItem = () =>
+  z.object({
+    id: uuid,
+    kind: z.string().meta({ example: "spend" }),
+    amount: counted,
+    entries: z
+      .array(z.object({ side: z.string(), pool: z.string().nullable(), lot_id: uuid.nullable(), amount: counted }))
+      .meta({ description: "What moved, side by side; the amounts sum to zero." }),
+    reason: z.string().nullable(),
+    caused_by: z.string(),
+    created_at: moment,
+  });
 
-export const verifyAnswer = z.object({
-  ok: z.boolean(),
-  checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string().nullable() })),
-});
+export const verifyAnswer = () =>
+  z.object({
+    ok: z.boolean(),
+    checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string().nullable() })),
+  });

@@ -29,7 +29,10 @@ const listHoldsRoute = createRoute({
   description: "Newest first.",
   ...secured("credits:read"),
   request: { params: model.workspaceParams, query: model.holdsQuery },
-  responses: { 200: jsonAnswer(pageAnswer(model.holdItem), "A page"), ...readRefusals("not_found", "cursor_invalid") },
+  responses: {
+    200: jsonAnswer(() => pageAnswer(model.holdItem()), "A page"),
+    ...readRefusals("not_found", "cursor_invalid"),
+  },
 });
 
 const getHoldRoute = createRoute({
@@ -53,7 +56,7 @@ const transactionsRoute = createRoute({
   ...secured("credits:read"),
   request: { params: model.workspaceParams, query: model.transactionsQuery },
   responses: {
-    200: jsonAnswer(pageAnswer(model.transactionItem), "A page"),
+    200: jsonAnswer(() => pageAnswer(model.transactionItem()), "A page"),
     ...readRefusals("not_found", "cursor_invalid"),
   },
 });

@@ -45,7 +45,7 @@ const alarms = createRoute({
   ...secured("ops:read"),
   request: { query: model.alarmsQuery },
   responses: {
-    200: jsonAnswer(pageAnswer(model.alarmItem), "A page"),
+    200: jsonAnswer(() => pageAnswer(model.alarmItem()), "A page"),
     ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
@@ -71,7 +71,7 @@ const audit = createRoute({
   ...secured("ops:read"),
   request: { query: model.auditQuery },
   responses: {
-    200: jsonAnswer(pageAnswer(model.auditItem), "A page"),
+    200: jsonAnswer(() => pageAnswer(model.auditItem()), "A page"),
     ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });

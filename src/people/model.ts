@@ -7,7 +7,7 @@ const longestKeySeconds = 366 * 24 * 60 * 60;
 
 export const workspaceBody = z.strictObject({ name });
 export const workspaceParams = z.strictObject({ workspace: uuid });
-export const workspaceAnswer = z.object({ id: uuid, name: z.string(), created_at: moment });
+export const workspaceAnswer = () => z.object({ id: uuid, name: z.string(), created_at: moment });
 
 const scope = z.enum(scopes);
 
@@ -28,21 +28,23 @@ export const keyBody = z.strictObject({
 export const keyParams = z.strictObject({ key: uuid });
 export const revokeBody = z.strictObject({});
 
-export const keyItem = z.object({
-  id: uuid,
-  workspace_id: uuid.nullable(),
-  name: z.string(),
-  prefix: z.string().meta({ description: "The key's first characters.", example: "tg_3fA9xQe" }),
-  scopes: z.array(z.string()),
-  expires_at: moment.nullable(),
-  revoked_at: moment.nullable(),
-  created_at: moment,
-});
+export const keyItem = () =>
+  z.object({
+    id: uuid,
+    workspace_id: uuid.nullable(),
+    name: z.string(),
+    prefix: z.string().meta({ description: "The key's first characters.", example: "tg_3fA9xQe" }),
+    scopes: z.array(z.string()),
+    expires_at: moment.nullable(),
+    revoked_at: moment.nullable(),
+    created_at: moment,
+  });
 
-export const keyAnswer = keyItem.extend({
-  key: z.string().nullable().meta({
-    description: "The key itself, this once: only its hash is kept. Null when a repeated call is replayed.",
-  }),
-});
+export const keyAnswer = () =>
+  keyItem().extend({
+    key: z.string().nullable().meta({
+      description: "The key itself, this once: only its hash is kept. Null when a repeated call is replayed.",
+    }),
+  });
 
-export const revokedAnswer = z.object({ id: uuid, revoked_at: moment });
+export const revokedAnswer = () => z.object({ id: uuid, revoked_at: moment });

@@ -49,7 +49,7 @@ const listWorkspaces = createRoute({
   ...secured("workspaces:read"),
   request: { query: listQuery },
   responses: {
-    200: jsonAnswer(pageAnswer(model.workspaceAnswer), "A page"),
+    200: jsonAnswer(() => pageAnswer(model.workspaceAnswer()), "A page"),
     ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
@@ -80,7 +80,7 @@ const listKeys = createRoute({
   ...secured("keys:read"),
   request: { query: listQuery },
   responses: {
-    200: jsonAnswer(pageAnswer(model.keyItem), "A page"),
+    200: jsonAnswer(() => pageAnswer(model.keyItem()), "A page"),
     ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
