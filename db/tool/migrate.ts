@@ -6,7 +6,7 @@ import { projectRoot, runAsCommand } from "./command.ts";
 import { databaseUrl, withClient } from "./connect.ts";
 import { readMigrations, touched } from "./history.ts";
 import type { Migration } from "./history.ts";
-import { makeWorkerRole } from "./role.ts";
+import { makeWorkerRole, withholdTemporary } from "./role.ts";
 
 export interface MigrateOptions {
   /** Told of each file that is applied. */
@@ -107,6 +107,7 @@ export async function prepare(client: Client): Promise<void> {
      )`,
   );
   await makeWorkerRole(client);
+  await withholdTemporary(client);
 }
 
 /** Applies the first file that is not applied yet, whoever applied the ones before; null: there is none. */

@@ -31,6 +31,24 @@ export async function makeWorkerRole(client: ClientBase): Promise<void> {
 }
 
 /**
+ * Takes from PUBLIC what every new database gives it: temporary objects. They are looked for before any other schema,
+ * an empty search_path or not: with a temporary domain called `timestamptz`, whose check is a function of its own, the
+ * Worker's role ran that function as the owner inside every routine. A copy or a restored dump begins with Postgres's
+ * default again, so each run of the migrations does this. Where the role is not the database's owner, Postgres only
+ * warns, and `powersOfWorker` says so.
+ */
+export async function withholdTemporary(owner: ClientBase): Promise<void> {
+  await owner.query(
+    `do $$
+     begin
+       if has_database_privilege('public', current_database(), 'TEMPORARY') then
+         execute format('revoke temporary on database %I from public', current_database());
+       end if;
+     end $$`,
+  );
+}
+
+/**
  * Opens the Worker's way in: LOGIN, the password, the settings. Run again, it changes the password. Throws, with nothing
  * changed, if the role could do more than EXECUTE and SELECT.
  */
@@ -104,6 +122,10 @@ export async function powersOfWorker(client: ClientBase): Promise<string[]> {
       union all
      select format('%s may create schemas in this database', $1)
        from worker w where has_database_privilege(w.oid, current_database(), 'CREATE')
+      union all
+     -- A temporary type or table stands in for a real one in every routine, with the owner's rights.
+     select format('%s may make temporary objects: revoke temporary on database %I from public', $1, current_database())
+       from worker w where has_database_privilege(w.oid, current_database(), 'TEMPORARY')
       order by power`,
     [workerRole],
   );

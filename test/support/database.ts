@@ -3,7 +3,7 @@ import { Pool } from "pg";
 import type { Client } from "pg";
 import { inject } from "vitest";
 import { migrate } from "../../db/tool/migrate.ts";
-import { prepareWorkerRole } from "../../db/tool/role.ts";
+import { prepareWorkerRole, withholdTemporary } from "../../db/tool/role.ts";
 import { createDatabase, ownerRole, urlFor, withClient, workerRole } from "../world/roles.ts";
 import { oncePerRun } from "./once.ts";
 
@@ -29,6 +29,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   await withClient(superuserUrl, (client) =>
     client.query(`create database ${name} template ${template} owner ${ownerRole}`),
   );
+  // A copy has the template's schema, and a new database's privileges.
+  await withClient(urlFor(superuserUrl, name), withholdTemporary);
   return testDatabase(name);
 }
 
