@@ -137,3 +137,33 @@ test("a body that is absent, too large, of another type or no text is refused", 
   }
   expect(await footprint(db)).toEqual(before);
 });
+
+test("times that RFC 3339 has and Postgres has not are refused by their place", async ({ api, db, workspace }) => {
+  const before = await footprint(db);
+  const nines = "9".repeat(200);
+  for (const expires_at of [
+    "2090-01-01T00:00:00+16:00",
+    "2090-01-01T00:00:00-23:59",
+    "2090-01-01T00:00:00.1234567891Z",
+    `2090-01-01T00:00:00.${nines}Z`,
+    `2090-01-01T00:00:00.${nines}+00:00`,
+    "2090-12-31T23:59:60Z",
+    "2090-12-31T24:00:00Z",
+  ]) {
+    for (const answer of [
+      await api.post(`${workspace.credits}/grants`, { pool: "promo", amount: 1, expires_at }),
+      await api.put(`${workspace.credits}/pools/subscription`, { amount: 1, expires_at }),
+    ]) {
+      expect([expires_at, answer.status, answer.body["errors"]]).toMatchObject([
+        expires_at,
+        400,
+        [{ in: "body", pointer: "/expires_at" }],
+      ]);
+    }
+  }
+  expect(await footprint(db)).toEqual(before);
+  for (const expires_at of ["2090-01-01T00:00:00+15:59", "2090-01-01T00:00:00.123456789-12:00"]) {
+    const granted = await api.post(`${workspace.credits}/grants`, { pool: "promo", amount: 1, expires_at });
+    expect([expires_at, granted.status]).toEqual([expires_at, 201]);
+  }
+});

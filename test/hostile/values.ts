@@ -12,7 +12,7 @@ export interface Hostile {
 const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
 /** Values that a member may be sent. */
-export const hostileValues: readonly Hostile[] = [
+const hostileValues: readonly Hostile[] = [
   { what: "null", json: "null" },
   { what: "true", json: "true" },
   { what: "0", json: "0" },

@@ -89,8 +89,30 @@ describe("sweeps", () => {
     expect(data).toHaveLength(4);
   });
 
+  test("stored answers go after 35 days, and a late duplicate is told that its effect is done", async ({
+    api,
+    db,
+    world,
+  }) => {
+    const { credits } = await api.workspace({ bulk: 5 });
+    const first = await api.post(`${credits}/spend`, { amount: 2 }, "late");
+    await atLater(db, "34 days", async () => {
+      await world.tick();
+      expect((await api.post(`${credits}/spend`, { amount: 2 }, "late")).body).toEqual(first.body);
+    });
+    await atLater(db, "36 days", async () => {
+      await world.tick();
+      const { rows } = await db.query("select from ops.request where idempotency_key = 'late'");
+      expect(rows).toHaveLength(0);
+      const answer = await api.post(`${credits}/spend`, { amount: 2 }, "late");
+      expect([answer.status, answer.body["code"]]).toEqual([409, "idempotency_key_expired"]);
+      expect(answer.body["transaction_id"]).toBe(first.body["transaction_id"]);
+      expect((await api.get(credits)).body).toMatchObject({ available: 3 });
+    });
+  });
+
   test("ticks at once share what is due: each sweep runs once", async ({ db, world }) => {
-    await atLater(db, "1 day", async () => {
+    await atLater(db, "40 days", async () => {
       await Promise.all([world.tick(), world.tick(), world.tick()]);
       const { rows } = await db.query(
         "select name, count(*)::int as runs from ops.sweep_run where started_at > ops.now() - interval '1 hour' group by 1",
@@ -105,7 +127,7 @@ describe("sweeps", () => {
     world,
     bridge,
   }) => {
-    await atLater(db, "2 days", async () => {
+    await atLater(db, "41 days", async () => {
       world.worker.logs.length = 0;
       bridge.faults.next({ kind: "drop", when: "before", times: 3, match: "holds_expire(" });
       await world.tick();
@@ -117,7 +139,7 @@ describe("sweeps", () => {
       expect(JSON.parse(failed[0]?.message ?? "")).toMatchObject({ sweep: "holds_expire", error: expect.any(String) });
       expect((await api.get("/ready")).body).toMatchObject({ open_alarms: 1 });
     });
-    await atLater(db, "3 days", async () => {
+    await atLater(db, "42 days", async () => {
       await world.tick();
       expect((await api.get("/v1/alarms")).body).toEqual({ data: [], next_cursor: null });
       expect((await api.get("/v1/alarms?state=closed")).body["data"]).toMatchObject([{ subject: "holds_expire" }]);

@@ -22,6 +22,25 @@ test("a workspace is made, got and listed, newest first", async ({ api }) => {
   expect(next.body["data"]).toEqual([made.body]);
 });
 
+test("every answer has its own Request-Id and stays out of caches; none invites another origin", async ({ api }) => {
+  const { credits, path } = await api.workspace({ bulk: 2 });
+  const answers = [
+    await api.get(path),
+    await api.get(credits),
+    await api.post(`${credits}/spend`, { amount: 1 }, "k"),
+    await api.post(`${credits}/spend`, { amount: 1 }, "k"),
+    await api.post(`${credits}/spend`, { amount: 9 }),
+    await api.get("/v1/nothing"),
+    await api.call("HEAD", path),
+    await api.call("GET", path, { headers: { Origin: "https://elsewhere.example" } }),
+  ];
+  for (const { headers } of answers) {
+    expect(headers.get("Cache-Control")).toBe("no-store");
+    expect(headers.get("Access-Control-Allow-Origin")).toBeNull();
+  }
+  expect(new Set(answers.map(({ headers }) => headers.get("Request-Id"))).size).toBe(answers.length);
+});
+
 test("a name is 1 to 200 characters and not blank", async ({ api }) => {
   const longest = "😀".repeat(200);
   expect((await api.post("/v1/workspaces", { name: longest })).body).toMatchObject({ name: longest });

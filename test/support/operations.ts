@@ -92,7 +92,7 @@ export async function operations(url: string): Promise<Operation[]> {
 }
 
 /** A value that a schema takes: its example, its first choice, or one built of its required members. */
-export function exampleOf(of: Schema): unknown {
+function exampleOf(of: Schema): unknown {
   if (of.example !== undefined) return of.example;
   if (of.enum !== undefined) return of.enum[0];
   if (of.properties !== undefined) {
