@@ -51,7 +51,10 @@ async function readBytes(request: Request): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => {
+      // A client that hung up, or whose chunks are none: its fault and no failure of ours.
+      throw malformed("the body did not arrive whole");
+    });
     if (done) break;
     size += value.length;
     if (size > bodyLimit) {

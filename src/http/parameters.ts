@@ -21,14 +21,17 @@ export const name = z.string().max(200).regex(/\S/, "must not be blank").meta({ 
 /** A moment as answers show it: RFC 3339, UTC. */
 export const moment = z.string().meta({ format: "date-time", example: "2026-11-22T06:11:00.123Z" });
 
+/** A year that anybody means, as many digits of a second as nanoseconds have, and an offset that Postgres knows. */
+const plainMoment = /^20\d\d-[^.]*(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-5]):\d\d)$/;
+
 /**
- * A moment as requests give it: RFC 3339 with an offset, in the years that anybody means. `infinity`, `now` and
- * `tomorrow`, which Postgres takes, are not moments.
+ * A moment as requests give it: RFC 3339 with an offset. What RFC 3339 has and Postgres refuses (`+16:00`, a hundred
+ * digits of a second) is refused here, and so is what Postgres has besides (`infinity`, `now`, `tomorrow`).
  */
 export const futureMoment = z.iso
   .datetime({ offset: true })
   .refine(
-    (text) => /^20\d\d-/.test(text) && !Number.isNaN(Date.parse(text)),
-    "must be a date of the years 2000 to 2099",
+    (text) => plainMoment.test(text) && !Number.isNaN(Date.parse(text)),
+    "must be a date of the years 2000 to 2099, with at most 9 digits of a second and an offset under 16 hours",
   )
   .meta({ format: "date-time", example: "2027-01-31T00:00:00Z" });

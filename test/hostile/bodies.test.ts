@@ -147,8 +147,6 @@ test("times that RFC 3339 has and Postgres has not are refused by their place", 
     "2090-01-01T00:00:00.1234567891Z",
     `2090-01-01T00:00:00.${nines}Z`,
     `2090-01-01T00:00:00.${nines}+00:00`,
-    "2090-12-31T23:59:60Z",
-    "2090-12-31T24:00:00Z",
   ]) {
     for (const answer of [
       await api.post(`${workspace.credits}/grants`, { pool: "promo", amount: 1, expires_at }),

@@ -88,6 +88,21 @@ test.each([
   expect(await refusal(post(body))).toMatchObject({ code: "malformed_json", errors: [{ in: "body" }] });
 });
 
+test("a body that breaks off on its way is the client's fault, not ours", async () => {
+  let sent = false;
+  const broken = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (sent) controller.error(new Error("Network connection lost."));
+      else controller.enqueue(new TextEncoder().encode('{"amount":'));
+      sent = true;
+    },
+  });
+  expect(await refusal(post(broken))).toMatchObject({
+    code: "malformed_json",
+    errors: [{ in: "body", detail: "the body did not arrive whole" }],
+  });
+});
+
 test("JSON that would change its meaning names the member", async () => {
   expect(await refusal(post('{"amount":9007199254740993}'))).toMatchObject({
     code: "validation_failed",
