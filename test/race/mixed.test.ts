@@ -78,17 +78,17 @@ test("A15 fifty clients, a mixed load over eight workspaces, sweeps and time bes
   world,
 }) => {
   const workspaces = await race(8, () => api.workspace({ subscription: 30, bulk: 60 }));
-  let ended = false;
+  const load = new AbortController();
   const beside = (async () => {
     let ticks = 0;
-    while (!ended) {
+    while (!load.signal.aborted) {
       await advance(db, "20 seconds");
       await world.tick();
       ticks += 1;
     }
     return ticks;
   })();
-  const said = (await race(50, (seed) => client(api, workspaces, seed, 16)).finally(() => (ended = true))).flat();
+  const said = (await race(50, (seed) => client(api, workspaces, seed, 16)).finally(() => load.abort())).flat();
   expect(await beside).toBeGreaterThan(0);
   expect(said).toHaveLength(800);
   const strange = Object.keys(tally(said)).filter((what) => !refusals.has(what));
