@@ -6,7 +6,7 @@ import type { Catalogue } from "./catalogue.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
 import { withClient } from "./connect.ts";
 import type { Places } from "./places.ts";
-import { clock, defaultPrivileges, migrations, routines, rowLocks, version, worker } from "./facts.ts";
+import { clock, defaultPrivileges, migrations, routines, rowLocks, sessions, version, worker } from "./facts.ts";
 
 export interface CheckOptions {
   /** Of the local stack: its clock may be moved, and its Worker's role may have no way in yet. */
@@ -32,6 +32,7 @@ export async function check(connectionString: string, options: CheckOptions = {}
       ...routines(found),
       ...(await defaultPrivileges(client)),
       ...(await worker(client, { wayIn: !local })),
+      ...(await sessions(client)),
       ...(local ? [] : await clock(client)),
     ];
   });

@@ -107,6 +107,37 @@ export async function worker(client: Client, { wayIn }: { wayIn: boolean }): Pro
   return lines;
 }
 
+/**
+ * What every session relies on, with the values that keep it: the second of two calls with one key finds the first's answer
+ * by a fresh snapshot; what was answered survives a crash; triggers fire; a name in a routine means one thing.
+ */
+const reliedOn: Record<string, RegExp> = {
+  default_transaction_isolation: /^read committed$/,
+  default_transaction_read_only: /^(?:off|false|no|0)$/,
+  synchronous_commit: /^(?:on|true|yes|1|local|remote_write|remote_apply)$/,
+  session_replication_role: /^origin$/,
+  "plpgsql.variable_conflict": /^error$/,
+};
+
+/** No setting of the database or of the Worker's role takes that away: roles may change their own. */
+export async function sessions(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ setting: string; where: string }>(
+    `select unnest(s.setconfig) as setting,
+            concat_ws(' in ', r.rolname, case when s.setdatabase <> 0 then 'this database' end) as where
+       from pg_db_role_setting s
+       left join pg_roles r on r.oid = s.setrole
+      where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+        and (s.setrole = 0 or r.rolname = $1)
+      order by setting, s.setrole, s.setdatabase`,
+    [workerRole],
+  );
+  return rows.flatMap(({ setting, where }) => {
+    const [name = "", value = ""] = setting.split(/=(.*)/s);
+    const allowed = reliedOn[name.toLowerCase()];
+    return allowed === undefined || allowed.test(value.toLowerCase()) ? [] : [`${where}: ${name} is "${value}"`];
+  });
+}
+
 /** Real time: only the local stack moves its clock. */
 export async function clock(client: Client): Promise<string[]> {
   try {

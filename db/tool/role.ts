@@ -124,7 +124,7 @@ export async function powersOfWorker(client: ClientBase): Promise<string[]> {
        from worker w where has_database_privilege(w.oid, current_database(), 'CREATE')
       union all
      -- A temporary type or table stands in for a real one in every routine, with the owner's rights.
-     select format('%s may make temporary objects: revoke temporary on database %I from public', $1, current_database())
+     select format('%s may make temporary objects (revoke temporary on database %I from public)', $1, current_database())
        from worker w where has_database_privilege(w.oid, current_database(), 'TEMPORARY')
       order by power`,
     [workerRole],
