@@ -236,8 +236,9 @@ CREATE INDEX "audit_of_workspace" ON "ops"."audit" USING btree ("workspace_id","
 CREATE INDEX "hold_open" ON "ledger"."hold" USING btree ("owner_id","unit","id") WHERE state = 'held';
 CREATE INDEX "hold_expiry_due" ON "ledger"."hold" USING btree ("expires_at","owner_id","id") WHERE state = 'held';
 CREATE INDEX "lot_drain" ON "ledger"."lot" USING btree ("owner_id","unit","drain_order","expires_at","id") WHERE not empty;
-CREATE INDEX "request_age" ON "ops"."request" USING brin ("created_at");
+CREATE INDEX "request_age" ON "ops"."request" USING btree ("created_at");
 CREATE INDEX "sweep_run_of_name" ON "ops"."sweep_run" USING btree ("name","id");
+CREATE INDEX "sweep_run_age" ON "ops"."sweep_run" USING btree ("started_at","id");
 
 -- @routine ledger.add_lot
 -- ledger.add_lot: a new lot of `given`; debt is paid from it first, the rest becomes available.
@@ -550,13 +551,19 @@ declare
   v_lot record;
   v_now timestamptz := ops.now();
   v_expired bigint := 0;
+  v_next timestamptz;
   v_account record;
 begin
+  -- In drain order, which is the order of the index of what is not empty.
   for v_lot in
-    select l.id, l.available from ledger.lot l
-     where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty and l.expires_at <= v_now
-     order by l.expires_at, l.id
+    select l.id, l.available, l.expires_at from ledger.lot l
+     where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty
+     order by l.drain_order, l.expires_at, l.id
   loop
+    if v_lot.expires_at is null or v_lot.expires_at > v_now then
+      v_next := least(v_next, v_lot.expires_at);
+      continue;
+    end if;
     update ledger.lot l
        set available = 0, empty = true, expired = l.expired + v_lot.available, closed_at = v_now
      where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and l.id = v_lot.id;
@@ -570,11 +577,7 @@ begin
   end loop;
 
   update ledger.account a
-     set available = a.available - v_expired,
-         next_expiry = (
-           select min(l.expires_at) from ledger.lot l
-            where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty),
-         parked_until = null
+     set available = a.available - v_expired, next_expiry = v_next, parked_until = null
    where a.owner_id = expire_due.owner_id and a.unit = expire_due.unit
   returning a.available, old.parked_until is not null as parked into strict v_account;
   if v_account.parked then
@@ -1710,7 +1713,11 @@ begin
            t.kind = 'spend' and t.unit = spend_many.unit and t.amount = i.amount as same,
            t.created_at > ops.now() - interval '35 days' as recent
       from unnest(spend_many.keys, spend_many.amounts, spend_many.reasons) with ordinality i(key, amount, reason, position)
-      left join ledger.transaction t on t.owner_id = spend_many.owner_id and t.idempotency_key = i.key
+      -- LIMIT, so that it is looked up key by key: a join of the two might read all that the owner ever did.
+      left join lateral (
+        select t.id, t.kind, t.unit, t.amount, t.created_at from ledger.transaction t
+         where t.owner_id = spend_many.owner_id and t.idempotency_key = i.key
+         limit 1) t on true
      order by i.position
   loop
     v_code := null;
@@ -2416,6 +2423,7 @@ begin
   with old as materialized (
     select r.ctid from ops.request r
      where r.created_at <= (select ops.now()) - interval '35 days'
+     order by r.created_at
      limit requests_expire.batch
        for update skip locked
   )
@@ -2443,7 +2451,7 @@ begin
   with old as materialized (
     select r.id from ops.sweep_run r
      where r.started_at <= (select ops.now()) - interval '35 days'
-     order by r.id
+     order by r.started_at, r.id
      limit sweep_runs_expire.batch
        for update skip locked
   )

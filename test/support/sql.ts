@@ -1,11 +1,13 @@
 import { test as plain } from "vitest";
 import { createTestDatabase } from "./database.ts";
+import { Door } from "./door.ts";
 import { assertInvariants } from "./invariants.ts";
 import { Account } from "./scenario.ts";
 
 /**
  * `test` with a database of the file's own and no Worker: `db` is a pool of the owner's role, `account` a new account of
- * a new owner. After each test the invariants must hold over the whole database.
+ * a new owner, `door` the envelope. After each test the invariants must hold over the whole database, and each first answer
+ * that is still kept be what a replay answers.
  */
 export const test = plain
   // oxlint-disable-next-line no-empty-pattern -- vitest reads a fixture's needs from its pattern and takes no other
@@ -16,6 +18,11 @@ export const test = plain
   })
   .extend("db", { scope: "file" }, ({ database }) => database.owner)
   .extend("account", ({ db }) => new Account(db))
+  .extend("door", async ({ db }, { onCleanup }) => {
+    const door = await Door.open(db);
+    onCleanup(() => door.assertReplays());
+    return door;
+  })
   .extend("invariants", { auto: true }, ({ db }, { onCleanup }) => {
     onCleanup(() => assertInvariants(db));
     return true;

@@ -5,6 +5,7 @@ import { ensureOperatorKey, newKey } from "../world/operator-key.ts";
 import type { RunningWorker } from "../world/worker.ts";
 import { createTestDatabase } from "./database.ts";
 import type { TestDatabase } from "./database.ts";
+import { assertInvariants } from "./invariants.ts";
 import { startTestWorker } from "./worker.ts";
 
 /** All of Tollgate for one test file: a database of its own, the bridge before it, and the Worker in workerd. */
@@ -45,7 +46,7 @@ async function startWorld(): Promise<World> {
 
 /**
  * `test` with a world of the file's own: `test("…", async ({ world, db }) => …)`. `db` is a pool of the owner's role.
- * Faults that a test left are cleared before the next.
+ * Faults that a test left are cleared before the next, and after each the invariants must hold over the whole database.
  */
 export const test = plain
   // oxlint-disable-next-line no-empty-pattern -- vitest reads a fixture's needs from its pattern and takes no other
@@ -58,4 +59,8 @@ export const test = plain
   .extend("bridge", ({ world }, { onCleanup }) => {
     onCleanup(() => world.bridge.faults.clear());
     return world.bridge;
+  })
+  .extend("invariants", { auto: true }, ({ db }, { onCleanup }) => {
+    onCleanup(() => assertInvariants(db));
+    return true;
   });

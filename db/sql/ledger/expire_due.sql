@@ -11,13 +11,19 @@ declare
   v_lot record;
   v_now timestamptz := ops.now();
   v_expired bigint := 0;
+  v_next timestamptz;
   v_account record;
 begin
+  -- In drain order, which is the order of the index of what is not empty.
   for v_lot in
-    select l.id, l.available from ledger.lot l
-     where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty and l.expires_at <= v_now
-     order by l.expires_at, l.id
+    select l.id, l.available, l.expires_at from ledger.lot l
+     where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty
+     order by l.drain_order, l.expires_at, l.id
   loop
+    if v_lot.expires_at is null or v_lot.expires_at > v_now then
+      v_next := least(v_next, v_lot.expires_at);
+      continue;
+    end if;
     update ledger.lot l
        set available = 0, empty = true, expired = l.expired + v_lot.available, closed_at = v_now
      where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and l.id = v_lot.id;
@@ -31,11 +37,7 @@ begin
   end loop;
 
   update ledger.account a
-     set available = a.available - v_expired,
-         next_expiry = (
-           select min(l.expires_at) from ledger.lot l
-            where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty),
-         parked_until = null
+     set available = a.available - v_expired, next_expiry = v_next, parked_until = null
    where a.owner_id = expire_due.owner_id and a.unit = expire_due.unit
   returning a.available, old.parked_until is not null as parked into strict v_account;
   if v_account.parked then

@@ -42,7 +42,11 @@ begin
            t.kind = 'spend' and t.unit = spend_many.unit and t.amount = i.amount as same,
            t.created_at > ops.now() - interval '35 days' as recent
       from unnest(spend_many.keys, spend_many.amounts, spend_many.reasons) with ordinality i(key, amount, reason, position)
-      left join ledger.transaction t on t.owner_id = spend_many.owner_id and t.idempotency_key = i.key
+      -- LIMIT, so that it is looked up key by key: a join of the two might read all that the owner ever did.
+      left join lateral (
+        select t.id, t.kind, t.unit, t.amount, t.created_at from ledger.transaction t
+         where t.owner_id = spend_many.owner_id and t.idempotency_key = i.key
+         limit 1) t on true
      order by i.position
   loop
     v_code := null;

@@ -13,6 +13,7 @@ begin
   with old as materialized (
     select r.ctid from ops.request r
      where r.created_at <= (select ops.now()) - interval '35 days'
+     order by r.created_at
      limit requests_expire.batch
        for update skip locked
   )

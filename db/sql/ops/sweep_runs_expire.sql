@@ -12,7 +12,7 @@ begin
   with old as materialized (
     select r.id from ops.sweep_run r
      where r.started_at <= (select ops.now()) - interval '35 days'
-     order by r.id
+     order by r.started_at, r.id
      limit sweep_runs_expire.batch
        for update skip locked
   )
