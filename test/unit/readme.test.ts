@@ -54,6 +54,7 @@ const folders = (place: string): string[] =>
 test("B5 the map has every folder of the source and every kind of test", () => {
   const map = section("The map");
   for (const folder of folders("src")) expect(map).toMatch(new RegExp(`^  ${folder}/ `, "m"));
+  for (const file of globSync("*.ts", { cwd: join(projectRoot, "src") })) expect(map).toContain(`  ${file} `);
   for (const folder of folders("test")) expect(map).toMatch(new RegExp(`\\b${folder}\\b`));
   for (const [, top] of map.matchAll(/^(\w+)\/ /gm)) expect(existsSync(join(projectRoot, top ?? ""))).toBe(true);
 });
