@@ -5,8 +5,11 @@ import { isCode, Problem, type Code } from "../http/problem.ts";
 export type Verdict =
   /** Nobody knows whether it was done: the same statement must be sent again before anybody is told anything. */
   | { kind: "unknown" }
-  /** It was rolled back because of the moment, and the same statement may pass now. */
-  | { kind: "passing" }
+  /**
+   * It was rolled back because of the moment, and the same statement may pass now. `behind`: it had waited for another
+   * call with its key, which may be done by the time that anybody hears of this.
+   */
+  | { kind: "passing"; behind: boolean }
   /**
    * It was rolled back, and would be again. `looked`: only after the envelope had looked for the answer of an earlier send
    * and found none. Without it, this says nothing about a send whose outcome is unknown.
@@ -35,9 +38,9 @@ export function judge(error: unknown): Verdict {
   if (!(error instanceof NeonDbError) || state === undefined || !/^[0-9A-Z]{5}$/.test(state))
     return { kind: "unknown" };
   if (state.startsWith("08") || state.startsWith("57P")) return { kind: "unknown" };
-  if (passing.has(state)) return { kind: "passing" };
+  if (passing.has(state)) return { kind: "passing", behind: /\bops\.(?:admit|remember)\(/.test(error.where ?? "") };
   // Two calls with one key at once, past the advisory lock: the second was rolled back whole, and now finds the answer.
-  if (state === "23505" && error.constraint === "request_once") return { kind: "passing" };
+  if (state === "23505" && error.constraint === "request_once") return { kind: "passing", behind: true };
   const problem = problemOf(error, state);
   return { kind: "definite", problem, looked: !blind.has(problem.code) };
 }

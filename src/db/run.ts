@@ -82,9 +82,10 @@ export async function run(
           if (unknowns >= unknown_attempts) throw lost(statement, error);
         } else {
           repeats += 1;
-          // An earlier send may still run and hold the lock that this one waited for: then nothing is known either.
+          // Who holds the lock that this one waited for may be an earlier send, or another call with this key: then
+          // "nothing was done" would be true of this send only, and the client may hold it for the key's.
           if (repeats > passing_repeats) {
-            throw unknowns > 0
+            throw unknowns > 0 || verdict.behind
               ? lost(statement, error)
               : new Problem("database_busy", { retry_after: 1 }, { cause: error });
           }

@@ -95,6 +95,21 @@ describe("B13 every error has one form, in workerd too", () => {
     bridge.faults.next({ kind: "40001", times: 4 });
     expectProblem(await api.post(`${credits}/spend`, { amount: 1 }), "database_busy");
   });
+
+  test("a duplicate that waited in vain for the first is not told that nothing was done", async ({ api, db }) => {
+    const { id, credits } = await api.workspace({ bulk: 1 });
+    // As the first call holds it while it runs.
+    const first = await db.connect();
+    await first.query("begin");
+    await first.query("select pg_advisory_xact_lock(hashtextextended(concat($1::uuid, 'slow'), 0))", [id]);
+    try {
+      expectProblem(await api.post(`${credits}/spend`, { amount: 1 }, "slow"), "outcome_unknown");
+    } finally {
+      await first.query("rollback");
+      first.release();
+    }
+    expect((await api.post(`${credits}/spend`, { amount: 1 }, "slow")).status).toBe(200);
+  }, 30_000);
 });
 
 test("D21 a failure is logged once with its context, and a refusal is no failure", async ({ api, world, bridge }) => {
