@@ -2525,8 +2525,10 @@ revoke all on function "people"."authenticate"(text, text, uuid) from public, to
 
 -- @routine people.create_api_key
 -- people.create_api_key: a key for the operator (no workspace) or for one workspace. Only the hash comes here.
--- Guarantees: a workspace's key never holds an operator's scope; an audit row in the same statement.
--- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, constraint api_key_hash_once.
+-- Guarantees: a workspace's key never holds an operator's scope; a key that makes another (`granted_by`) gives no scope that it
+--   lacks, so that keys:write is not every scope; an audit row in the same statement.
+-- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, forbidden (with the scope that the maker lacks),
+--   constraint api_key_hash_once.
 -- Callers: worker, the command `npm run keys`
 create or replace function people.create_api_key(
   inout workspace_id uuid,
@@ -2536,6 +2538,7 @@ create or replace function people.create_api_key(
   inout prefix text,
   expires_in interval,
   caused_by text,
+  granted_by uuid default null,
   out id uuid,
   out expires_at timestamptz,
   out created_at timestamptz
@@ -2544,7 +2547,12 @@ create or replace function people.create_api_key(
 as $$
 declare
   v_scope text;
+  v_given text[] := create_api_key.scopes;
 begin
+  -- The owner's command has no key, and gives what it likes.
+  if create_api_key.granted_by is not null then
+    select k.scopes into strict v_given from people.api_key k where k.id = create_api_key.granted_by;
+  end if;
   if create_api_key.workspace_id is not null
     and not exists (select from people.workspace w where w.id = create_api_key.workspace_id) then
     perform ops.refuse('not_found');
@@ -2556,6 +2564,11 @@ begin
       perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
     elsif create_api_key.workspace_id is not null then
       perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope <> all (v_given) then
+      perform ops.refuse('forbidden', jsonb_build_object('scope', v_scope));
     end if;
   end loop;
 
@@ -2571,8 +2584,8 @@ begin
     detail => jsonb_build_object('prefix', create_api_key.prefix, 'scopes', create_api_key.scopes));
 end
 $$;
-revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text) from public, tollgate_worker;
-grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text) to tollgate_worker;
+revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
+grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
 
 -- @routine people.create_workspace
 -- people.create_workspace: a customer of the operator's.

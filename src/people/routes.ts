@@ -61,7 +61,8 @@ const createKey = createRoute({
   tags: ["keys"],
   summary: "Create an API key",
   description:
-    "The answer shows the key, this once. A workspace's key reaches that workspace only, and holds none of an operator's scopes.",
+    "The answer shows the key, this once. A workspace's key reaches that workspace only, and holds none of an operator's " +
+    "scopes; its `credits:write` includes grants. No key gives a scope that it lacks.",
   ...secured("keys:write"),
   request: { headers: idempotencyOptional, body: jsonBody(model.keyBody) },
   responses: {

@@ -19,7 +19,7 @@ const createWorkspaceCall = routine({
 
 const createKeyCall = routine({
   name: "people.create_api_key",
-  context: { caused_by: "caused_by" },
+  context: { caused_by: "caused_by", granted_by: "key_id" },
   args: z.strictObject({
     workspace_id: z.string().nullable(),
     name: z.string(),
@@ -64,7 +64,7 @@ export async function createWorkspace(c: AppContext, name: string) {
   return { id, name: kept, created_at };
 }
 
-/** Makes an API key; its text leaves here and is never stored. Refuses `scope_not_for_workspace`. */
+/** Makes an API key; its text leaves here and is never stored. Refuses `scope_not_for_workspace`, and `forbidden` for a scope that the caller's key lacks. */
 export async function createKey(
   c: AppContext,
   body: {

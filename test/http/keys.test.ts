@@ -94,6 +94,23 @@ test("a workspace's key holds no operator's scope", async ({ api }) => {
   expect([nobody.status, nobody.body["code"]]).toEqual([404, "not_found"]);
 });
 
+test("a key gives no scope that it lacks, to nobody", async ({ api }) => {
+  const { id: workspace_id } = await api.workspace();
+  const maker = await api.withKey(["keys:write", "credits:read"]);
+  for (const [scope, whose] of [
+    ["ledger:adjust", {}],
+    ["ops:write", {}],
+    ["credits:write", {}],
+    ["credits:write", { workspace_id }],
+  ] as const) {
+    const answer = await maker.post("/v1/keys", { ...whose, name: "more", scopes: ["credits:read", scope] });
+    expect([answer.status, answer.body["code"], answer.body["scope"]]).toEqual([403, "forbidden", scope]);
+  }
+  for (const whose of [{}, { workspace_id }]) {
+    expect((await maker.post("/v1/keys", { ...whose, name: "as much", scopes: ["credits:read"] })).status).toBe(201);
+  }
+});
+
 test("B9 making and revoking a key are in the audit, once each", async ({ api }) => {
   const { id: workspace_id } = await api.workspace();
   const id = idOf(await api.post("/v1/keys", { workspace_id, name: "audited", scopes: ["credits:read"] }));

@@ -1,6 +1,8 @@
 -- people.create_api_key: a key for the operator (no workspace) or for one workspace. Only the hash comes here.
--- Guarantees: a workspace's key never holds an operator's scope; an audit row in the same statement.
--- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, constraint api_key_hash_once.
+-- Guarantees: a workspace's key never holds an operator's scope; a key that makes another (`granted_by`) gives no scope that it
+--   lacks, so that keys:write is not every scope; an audit row in the same statement.
+-- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, forbidden (with the scope that the maker lacks),
+--   constraint api_key_hash_once.
 -- Callers: worker, the command `npm run keys`
 create or replace function people.create_api_key(
   inout workspace_id uuid,
@@ -10,6 +12,7 @@ create or replace function people.create_api_key(
   inout prefix text,
   expires_in interval,
   caused_by text,
+  granted_by uuid default null,
   out id uuid,
   out expires_at timestamptz,
   out created_at timestamptz
@@ -18,7 +21,12 @@ create or replace function people.create_api_key(
 as $$
 declare
   v_scope text;
+  v_given text[] := create_api_key.scopes;
 begin
+  -- The owner's command has no key, and gives what it likes.
+  if create_api_key.granted_by is not null then
+    select k.scopes into strict v_given from people.api_key k where k.id = create_api_key.granted_by;
+  end if;
   if create_api_key.workspace_id is not null
     and not exists (select from people.workspace w where w.id = create_api_key.workspace_id) then
     perform ops.refuse('not_found');
@@ -30,6 +38,11 @@ begin
       perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
     elsif create_api_key.workspace_id is not null then
       perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope <> all (v_given) then
+      perform ops.refuse('forbidden', jsonb_build_object('scope', v_scope));
     end if;
   end loop;
 
