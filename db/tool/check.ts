@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { catalogueText, differences, parseCatalogue, readCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { projectRoot, runAsCommand } from "./command.ts";
-import { withClient } from "./connect.ts";
+import { namedUrl, withClient } from "./connect.ts";
 import type { Places } from "./places.ts";
 import { clock, defaultPrivileges, migrations, routines, rowLocks, sessions, version, worker } from "./facts.ts";
 
@@ -72,7 +72,7 @@ export async function checkSource(places: Places): Promise<string[]> {
 
 const help = `npm run db:check [-- [--local] URL]
   without a database: the migrations from zero, the source from zero and migrations/catalogue.json must agree
-  with one (the argument, or DATABASE_URL; the owner's, unpooled): says what it lacks, one line each, and exits 1
+  with one (DATABASE_URL, or the argument; the owner's, unpooled): says what it lacks, one line each, and exits 1
   --local   of the local stack: its clock may be off, and its Worker's role without a password`;
 
 runAsCommand(import.meta, async () => {
@@ -84,11 +84,12 @@ runAsCommand(import.meta, async () => {
     console.log(help);
     return;
   }
-  const url = positionals[0] ?? process.env["DATABASE_URL"] ?? "";
+  const url = namedUrl(positionals[0]);
   const { ourPlaces } = await import("./places.ts");
-  const lines = url === "" ? await checkSource(await ourPlaces()) : await check(url, { local: values.local === true });
+  const lines =
+    url === undefined ? await checkSource(await ourPlaces()) : await check(url, { local: values.local === true });
   if (lines.length > 0) {
     throw new Error(lines.join("\n"));
   }
-  console.log(url === "" ? "The migrations, the source and the catalogue agree." : "Nothing is missing.");
+  console.log(url === undefined ? "The migrations, the source and the catalogue agree." : "Nothing is missing.");
 });

@@ -51,11 +51,26 @@ export async function withClient<T>(connectionString: string, work: (client: Cli
 
 /** The owner's connection string: the command's argument, else DATABASE_URL. */
 export function databaseUrl(argument: string | undefined): string {
-  const url = argument ?? process.env["DATABASE_URL"];
-  if (url === undefined || url === "") {
-    throw new Error(
-      "Which database? Set DATABASE_URL to the owner's unpooled connection string, or give it as argument.",
-    );
+  const url = namedUrl(argument);
+  if (url === undefined) {
+    throw new Error("Which database? Set DATABASE_URL to the owner's unpooled connection string.");
   }
   return url;
+}
+
+/**
+ * As `databaseUrl`, for a command that knows what to do without. An argument names a database of this machine only: npm
+ * prints arguments, shells keep them, and every user of the machine can list them.
+ */
+export function namedUrl(argument: string | undefined): string | undefined {
+  if (argument === undefined) {
+    const url = process.env["DATABASE_URL"];
+    return url === "" ? undefined : url;
+  }
+  connectionTo(argument);
+  const { hostname, password } = new URL(argument);
+  if (password !== "" && !isLocal(hostname)) {
+    throw new Error(`An argument is no place for a password to ${hostname}: set DATABASE_URL.`);
+  }
+  return argument;
 }

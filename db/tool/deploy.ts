@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import type { Client } from "pg";
 import { check } from "./check.ts";
 import { runAsCommand } from "./command.ts";
-import { connectionTo, isLocal, withClient } from "./connect.ts";
+import { connectionTo, isLocal, namedUrl, withClient } from "./connect.ts";
 import { createKey } from "./keys.ts";
 import { migrate } from "./migrate.ts";
 import { prepareWorkerRole, refusePowers, workerRole } from "./role.ts";
@@ -179,7 +179,7 @@ runAsCommand(import.meta, async () => {
     console.log(help);
     return;
   }
-  const url = positionals.find((word) => word !== "init") ?? process.env["DATABASE_URL"] ?? (await ask());
+  const url = namedUrl(positionals.find((word) => word !== "init")) ?? (await ask());
   const options = { environment: values.env, dryRun: values["dry-run"] === true, newKey: values["new-key"] === true };
   await (positionals[0] === "init" ? init(url, options) : deploy(url, options));
 });
