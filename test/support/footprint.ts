@@ -7,7 +7,8 @@ export async function footprint(db: Pool): Promise<string[]> {
       where schemaname in ('ledger', 'people', 'ops') order by 1`,
   );
   const digests = tables.map(
-    ({ name }) => `select '${name}' as name, count(*)::text || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '') as digest from ${name} t`,
+    ({ name }) =>
+      `select '${name}' as name, count(*)::text || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '') as digest from ${name} t`,
   );
   const { rows } = await db.query<{ name: string; digest: string }>(`${digests.join(" union all ")} order by 1`);
   return rows.map(({ name, digest }) => `${name} ${digest}`);
