@@ -1,4 +1,4 @@
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 
 /**
  * Starts `work` n times at once and answers what each answered, in order. All have ended when it returns, also when one
@@ -30,13 +30,14 @@ export async function until(what: string, holds: () => Promise<boolean>, within_
 
 /** Waits until at least n backends of this database wait for a lock. */
 export async function blockedBackends(db: Pool, n: number): Promise<void> {
-  await until(`${n} backends wait for a lock`, async () => {
-    const found = await db.query<{ n: number }>(
-      `select count(*)::int as n from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    return (found.rows[0]?.n ?? 0) >= n;
-  });
+  await until(`${n} backends wait for a lock`, async () => (await blocked(db)) >= n);
+}
+
+async function blocked(db: Pool): Promise<number> {
+  const found = await db.query<{ n: number }>(
+    "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+  );
+  return found.rows[0]?.n ?? 0;
 }
 
 /**
@@ -61,6 +62,33 @@ export async function raceBehind<Result>(
     return await racing;
   } finally {
     // Closed and not given back: whatever happened, its lock goes with it.
+    gate.release(true);
+  }
+}
+
+/**
+ * Runs `beside` while a transaction is open that has done `first`, and commits that one as soon as `beside` waits for a
+ * lock, or has ended without waiting. Answers what `beside` did.
+ */
+export async function besideOpen<Result>(
+  db: Pool,
+  first: (connection: PoolClient) => Promise<unknown>,
+  beside: () => Promise<Result>,
+): Promise<Result> {
+  const gate = await db.connect();
+  try {
+    await gate.query("begin");
+    await first(gate);
+    let ended = false;
+    const running = beside().finally(() => {
+      ended = true;
+    });
+    // Awaited below; until then an early failure must not count as unhandled.
+    running.catch(() => undefined);
+    await until("it waits or has ended", async () => ended || (await blocked(db)) > 0);
+    await gate.query("commit");
+    return await running;
+  } finally {
     gate.release(true);
   }
 }

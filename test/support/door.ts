@@ -35,15 +35,18 @@ export interface Answered {
 export class Door {
   readonly db: Pool;
   readonly operator: string;
+  readonly #compose: (routine: Routine) => string;
   readonly #first: { request: Required<Request>; answered: Answered }[] = [];
 
-  private constructor(db: Pool, operator: string) {
+  private constructor(db: Pool, operator: string, composed: (routine: Routine) => string) {
     this.db = db;
     this.operator = operator;
+    this.#compose = composed;
   }
 
-  static async open(db: Pool): Promise<Door> {
-    return new Door(db, (await makeKey(db)).hash);
+  /** Makes an operator's key and a door for it. `composed` makes the statement; it is `src/db/write.ts`'s unless told. */
+  static async open(db: Pool, composed: (routine: Routine) => string = compose): Promise<Door> {
+    return new Door(db, (await makeKey(db)).hash, composed);
   }
 
   /** Makes a workspace, and gives it credits where asked. */
@@ -71,7 +74,7 @@ export class Door {
       request_id: randomUUID(),
       ...request,
     };
-    const answered = await send(on, declared(whole.routine), whole);
+    const answered = await this.#send(on, whole);
     if (on === this.db && whole.key !== null && !answered.replayed) this.#first.push({ request: whole, answered });
     return answered;
   }
@@ -85,11 +88,21 @@ export class Door {
       );
       if (rowCount === 0) continue;
       const repeat = { ...request, credential: this.operator, request_id: randomUUID() };
-      const again = await send(this.db, declared(request.routine), repeat);
+      const again = await this.#send(this.db, repeat);
       if (!again.replayed || !isDeepStrictEqual(again.answer, answered.answer)) {
         throw new Error(`not so: a replay equals the first answer: ${request.routine} under ${request.key}`);
       }
     }
+  }
+
+  async #send(on: Db, request: Required<Request>): Promise<Answered> {
+    const { credential, scope, workspace, key, fingerprint, request_id, args } = request;
+    const routine = declared(request.routine);
+    const given: unknown[] = Object.keys(routine.args.shape).map((name) => args[name]);
+    const envelope: unknown[] = [credential, scope, workspace, key, fingerprint, request_id];
+    const [row] = await rows<Answered>(on, this.#compose(routine), envelope.concat(given));
+    if (row === undefined) throw new Error(`${routine.name} answered nothing`);
+    return row;
   }
 }
 
@@ -98,15 +111,6 @@ export const granting = (amount: number) => ({ unit: "credit", pool: "bulk", amo
 
 /** The arguments of a spend. */
 export const spending = (amount: number) => ({ unit: "credit", amount, reason: null });
-
-async function send(on: Db, routine: Routine, request: Required<Request>): Promise<Answered> {
-  const { credential, scope, workspace, key, fingerprint, request_id, args } = request;
-  const given: unknown[] = Object.keys(routine.args.shape).map((name) => args[name]);
-  const envelope: unknown[] = [credential, scope, workspace, key, fingerprint, request_id];
-  const [row] = await rows<Answered>(on, compose(routine), envelope.concat(given));
-  if (row === undefined) throw new Error(`${routine.name} answered nothing`);
-  return row;
-}
 
 async function makeKey(
   db: Db,
