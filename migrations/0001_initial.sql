@@ -1725,7 +1725,7 @@ begin
       if v_item.amount > v_left then
         v_code := 'insufficient_credits';
       else
-        v_taken := ledger.take(spend_many.owner_id, spend_many.unit, v_item.amount);
+        v_taken := ledger.take(spend_many.owner_id, spend_many.unit, v_item.amount, reckon_left => false);
         v_item.transaction_id := ledger.post_spend(spend_many.owner_id, spend_many.unit, v_taken.lots, v_taken.amounts,
           v_item.amount, v_item.reason, v_item.key, spend_many.caused_by);
         v_left := v_left - v_item.amount;
@@ -1808,7 +1808,7 @@ revoke all on function "ledger"."spent_before"(uuid, text, bigint, text) from pu
 -- @routine ledger.take
 -- ledger.take: moves `amount` out of an account's lots, in drain order, and names the lots, so that a return finds them.
 -- Answers what was drawn, lot by lot, and what the lots have left (`pools` and its fellows, as ledger.balance_of), so that
---   a caller need not read them again.
+--   a caller need not read them again. One that does not want it (`reckon_left` false) reads no more lots than it drains.
 -- Guarantees: no lot below zero; all of the amount or an error. The account's own available is the caller's to move.
 -- Locks: the caller holds the account's row, exact (ledger.lock_account) and with the amount taken from it.
 -- Refuses: SQLSTATE TG004 when the lots hold less than the account says (a fault of ours).
@@ -1817,6 +1817,7 @@ create or replace function ledger.take(
   owner_id uuid,
   unit text,
   amount bigint,
+  reckon_left boolean default true,
   out lots uuid[],
   out amounts bigint[],
   out drawn_pools text[],
@@ -1839,6 +1840,7 @@ begin
      where l.owner_id = take.owner_id and l.unit = take.unit and not l.empty
      order by l.drain_order, l.expires_at, l.id
   loop
+    exit when v_rest = 0 and not take.reckon_left;
     v_part := least(v_rest, v_lot.available);
     if v_part > 0 then
       update ledger.lot l
@@ -1861,7 +1863,7 @@ begin
   end if;
 end
 $$;
-revoke all on function "ledger"."take"(uuid, text, bigint) from public, tollgate_worker;
+revoke all on function "ledger"."take"(uuid, text, bigint, boolean) from public, tollgate_worker;
 
 -- @routine ledger.take_back
 -- ledger.take_back: what one payment gave is taken back as far as it was refunded or lost (a refund, a dispute), and given
@@ -2042,13 +2044,11 @@ create or replace function ops.admit(
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_actor record;
   v_fingerprint bytea;
 begin
-  v_actor := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
-  admit.workspace_id := v_actor.workspace_id;
-  admit.key_id := v_actor.key_id;
-  admit.caused_by := v_actor.caused_by;
+  admit.key_id := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
+  admit.workspace_id := admit.workspace;
+  admit.caused_by := 'key:' || admit.key_id;
   -- Without a key of the client's, the request's id is the key: so an unknown outcome can be repeated by us.
   admit.idempotency_key := coalesce(admit.idempotency_key, 'tg:request:' || admit.request_id);
   -- An assignment, since PERFORM would plan and run a query for it.
@@ -2241,8 +2241,11 @@ create or replace function ops.now()
   returns timestamptz
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_offset interval;
 begin
-  return clock_timestamp() + (select c.clock_offset from ops.clock c);
+  select c.clock_offset into v_offset from ops.clock c;
+  return clock_timestamp() + v_offset;
 end
 $$;
 revoke all on function "ops"."now"() from public, tollgate_worker;
@@ -2286,8 +2289,9 @@ create or replace function ops.permit(
   language plpgsql stable security definer set search_path = ''
 as $$
 begin
-  select a.workspace_id, a.key_id, a.caused_by into permit.workspace_id, permit.key_id, permit.caused_by
-    from people.authenticate(permit.key_hash, permit.scope, permit.workspace) a;
+  permit.key_id := people.authenticate(permit.key_hash, permit.scope, permit.workspace);
+  permit.workspace_id := permit.workspace;
+  permit.caused_by := 'key:' || permit.key_id;
 end
 $$;
 revoke all on function "ops"."permit"(text, text, uuid) from public, tollgate_worker;
@@ -2479,46 +2483,40 @@ $$;
 revoke all on function "ops"."unpark"(text, text) from public, tollgate_worker;
 
 -- @routine people.authenticate
--- people.authenticate: who presents this key, and may they do this to that workspace?
+-- people.authenticate: who presents this key, and may they do this to that workspace? Answers the key's id.
 -- Guarantees: a revoked or expired key is unknown from the next statement on. Another workspace's and a missing
---   workspace are one refusal. `workspace_id` is null only for an operator's call that concerns no workspace.
+--   workspace are one refusal. Only an operator's key passes for a call that concerns no workspace (null).
 -- Refuses: unauthenticated, operator_key_required, not_found, forbidden (with the scope that is missing).
+-- Every request passes here: one query, and one value, which costs the caller a third of what a row would.
 -- Callers: ops.admit, ops.permit
-create or replace function people.authenticate(
-  key_hash text,
-  scope text,
-  workspace uuid,
-  out workspace_id uuid,
-  out key_id uuid,
-  out caused_by text
-)
+create or replace function people.authenticate(key_hash text, scope text, workspace uuid)
+  returns uuid
   language plpgsql stable security definer set search_path = ''
 as $$
 declare
+  v_key_id uuid;
   v_refusal text;
-  v_scopes text[];
 begin
-  -- One query, and no branch that is not needed: every request passes here.
-  select authenticate.workspace, k.id, 'key:' || k.id, k.scopes,
+  select k.id,
          case
-           when k.expires_at <= ops.now() then 'unauthenticated'
-           when k.workspace_id is null then
-             case when authenticate.workspace is not null
-                   and not exists (select from people.workspace w where w.id = authenticate.workspace)
-               then 'not_found' end
-           when authenticate.workspace is null then 'operator_key_required'
-           when authenticate.workspace <> k.workspace_id then 'not_found'
+           -- `is not null` first: the clock would be read for the comparison, though there is nothing to compare.
+           when k.expires_at is not null and k.expires_at <= ops.now() then 'unauthenticated'
+           when k.workspace_id is null and authenticate.workspace is not null
+             and not exists (select from people.workspace w where w.id = authenticate.workspace) then 'not_found'
+           when k.workspace_id is not null and authenticate.workspace is null then 'operator_key_required'
+           when k.workspace_id <> authenticate.workspace then 'not_found'
+           when authenticate.scope <> all (k.scopes) then 'forbidden'
          end
-    into authenticate.workspace_id, authenticate.key_id, authenticate.caused_by, v_scopes, v_refusal
+    into v_key_id, v_refusal
     from people.api_key k
    where k.hash = authenticate.key_hash and k.revoked_at is null;
-  if authenticate.key_id is null then
+  if v_key_id is null then
     perform ops.refuse('unauthenticated');
   elsif v_refusal is not null then
-    perform ops.refuse(v_refusal);
-  elsif authenticate.scope <> all (v_scopes) then
-    perform ops.refuse('forbidden', jsonb_build_object('scope', authenticate.scope));
+    perform ops.refuse(v_refusal,
+      case v_refusal when 'forbidden' then jsonb_build_object('scope', authenticate.scope) else '{}' end);
   end if;
+  return v_key_id;
 end
 $$;
 revoke all on function "people"."authenticate"(text, text, uuid) from public, tollgate_worker;
@@ -2560,7 +2558,8 @@ begin
   foreach v_scope in array create_api_key.scopes loop
     if v_scope in ('credits:read', 'credits:write', 'workspaces:read') then
       continue;
-    elsif v_scope not in ('ledger:adjust', 'workspaces:write', 'keys:read', 'keys:write', 'ops:read', 'ops:write') then
+    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'keys:read', 'keys:write', 'ops:read',
+      'ops:write') then
       perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
     elsif create_api_key.workspace_id is not null then
       perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));

@@ -16,7 +16,11 @@ export const amount = z.int().min(1).max(largest).meta({ example: 5 });
 export const reason = z.string().min(1).max(500).meta({ example: "report generated" });
 
 /** A name for people. */
-export const name = z.string().max(200).regex(/\S/, "must not be blank").meta({ example: "Acme" });
+export const name = z
+  .string()
+  .max(200)
+  .regex(/^(?=.*\S)\P{Cc}*$/u, "must not be blank, nor contain control characters")
+  .meta({ example: "Acme" });
 
 /** A moment as answers show it: RFC 3339, UTC. */
 export const moment = z.string().meta({ format: "date-time", example: "2026-11-22T06:11:00.123Z" });

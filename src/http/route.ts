@@ -7,6 +7,7 @@ export const scopes = [
   "credits:read",
   "credits:write",
   "workspaces:read",
+  "credits:grant",
   "workspaces:write",
   "ledger:adjust",
   "keys:read",

@@ -15,7 +15,7 @@ const grantRoute = createRoute({
   tags,
   summary: "Grant credits",
   description: "Adds to a pool; what is already there stays. A debt is paid first.",
-  ...secured("credits:write"),
+  ...secured("credits:grant"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.grantBody) },
   responses: {
     201: keyedAnswer(model.movedAnswer, "Granted"),
@@ -30,7 +30,7 @@ const resetRoute = createRoute({
   tags,
   summary: "Set the subscription credits",
   description: "What is left in the pool expires and it holds `amount` anew, less any debt. No other pool is touched.",
-  ...secured("credits:write"),
+  ...secured("credits:grant"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.resetBody) },
   responses: {
     200: keyedAnswer(model.movedAnswer, "Set"),

@@ -130,18 +130,20 @@ const given = ({ pool, amount, expires_at, reason }: Given) => ({
   reason: reason ?? null,
 });
 
+/** What gives credits takes an operator's scope: a customer's own key must not be able to fill its own account. */
+const granting = { scope: "credits:grant" } as const;
 const writing = { scope: "credits:write" } as const;
 const adjusting = { scope: "ledger:adjust" } as const;
 
 /** Adds to a pool. Refuses `expires_in_past`, `balance_limit_exceeded`. */
 export async function grant(c: AppContext, workspace: string, body: Given) {
-  const row = await write(c, { routine: grantCall, args: given(body), ...writing, workspace });
+  const row = await write(c, { routine: grantCall, args: given(body), ...granting, workspace });
   return { transaction_id: row.transaction_id, ...shown(row) };
 }
 
 /** Makes a pool hold `amount`, less any debt; touches no other pool. */
 export async function reset(c: AppContext, workspace: string, body: Given) {
-  const row = await write(c, { routine: resetCall, args: given(body), ...writing, workspace });
+  const row = await write(c, { routine: resetCall, args: given(body), ...granting, workspace });
   return { transaction_id: row.transaction_id, ...shown(row) };
 }
 

@@ -62,7 +62,7 @@ const createKey = createRoute({
   summary: "Create an API key",
   description:
     "The answer shows the key, this once. A workspace's key reaches that workspace only, and holds none of an operator's " +
-    "scopes; its `credits:write` includes grants. No key gives a scope that it lacks.",
+    "scopes: it spends and holds, and cannot grant. No key gives a scope that it lacks.",
   ...secured("keys:write"),
   request: { headers: idempotencyOptional, body: jsonBody(model.keyBody) },
   responses: {

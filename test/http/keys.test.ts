@@ -111,6 +111,25 @@ test("a key gives no scope that it lacks, to nobody", async ({ api }) => {
   }
 });
 
+test("a workspace's key spends, and cannot give itself credits", async ({ api, db }) => {
+  const { id: workspace_id, credits } = await api.workspace({ bulk: 3 });
+  const own = await api.withKey(["credits:read", "credits:write"], workspace_id);
+  expect((await own.post(`${credits}/spend`, { amount: 1 })).status).toBe(200);
+  const given = await own.post(`${credits}/grants`, { pool: "bulk", amount: 5 });
+  expect([given.status, given.body["scope"]]).toEqual([403, "credits:grant"]);
+  const reset = await own.put(`${credits}/pools/subscription`, { amount: 5 });
+  expect([reset.status, reset.body["scope"]]).toEqual([403, "credits:grant"]);
+  const key = await api.post("/v1/keys", { workspace_id, name: "more", scopes: ["credits:grant"] });
+  expect([key.status, key.body["code"]]).toEqual([422, "scope_not_for_workspace"]);
+  const { rows } = await db.query("select available from ledger.account where owner_id = $1", [workspace_id]);
+  expect(rows).toMatchObject([{ available: "2" }]);
+});
+
+test("a name holds no control characters, which a terminal would obey", async ({ api }) => {
+  const answer = await api.post("/v1/workspaces", { name: "a\u001b[2Jb" });
+  expect([answer.status, answer.body["errors"]]).toMatchObject([400, [{ pointer: "/name" }]]);
+});
+
 test("B9 making and revoking a key are in the audit, once each", async ({ api }) => {
   const { id: workspace_id } = await api.workspace();
   const id = idOf(await api.post("/v1/keys", { workspace_id, name: "audited", scopes: ["credits:read"] }));

@@ -54,7 +54,7 @@ begin
       if v_item.amount > v_left then
         v_code := 'insufficient_credits';
       else
-        v_taken := ledger.take(spend_many.owner_id, spend_many.unit, v_item.amount);
+        v_taken := ledger.take(spend_many.owner_id, spend_many.unit, v_item.amount, reckon_left => false);
         v_item.transaction_id := ledger.post_spend(spend_many.owner_id, spend_many.unit, v_taken.lots, v_taken.amounts,
           v_item.amount, v_item.reason, v_item.key, spend_many.caused_by);
         v_left := v_left - v_item.amount;

@@ -22,13 +22,11 @@ create or replace function ops.admit(
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_actor record;
   v_fingerprint bytea;
 begin
-  v_actor := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
-  admit.workspace_id := v_actor.workspace_id;
-  admit.key_id := v_actor.key_id;
-  admit.caused_by := v_actor.caused_by;
+  admit.key_id := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
+  admit.workspace_id := admit.workspace;
+  admit.caused_by := 'key:' || admit.key_id;
   -- Without a key of the client's, the request's id is the key: so an unknown outcome can be repeated by us.
   admit.idempotency_key := coalesce(admit.idempotency_key, 'tg:request:' || admit.request_id);
   -- An assignment, since PERFORM would plan and run a query for it.

@@ -5,7 +5,10 @@ create or replace function ops.now()
   returns timestamptz
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_offset interval;
 begin
-  return clock_timestamp() + (select c.clock_offset from ops.clock c);
+  select c.clock_offset into v_offset from ops.clock c;
+  return clock_timestamp() + v_offset;
 end
 $$;

@@ -13,7 +13,8 @@ create or replace function ops.permit(
   language plpgsql stable security definer set search_path = ''
 as $$
 begin
-  select a.workspace_id, a.key_id, a.caused_by into permit.workspace_id, permit.key_id, permit.caused_by
-    from people.authenticate(permit.key_hash, permit.scope, permit.workspace) a;
+  permit.key_id := people.authenticate(permit.key_hash, permit.scope, permit.workspace);
+  permit.workspace_id := permit.workspace;
+  permit.caused_by := 'key:' || permit.key_id;
 end
 $$;
