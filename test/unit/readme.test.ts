@@ -5,6 +5,7 @@ import * as z from "zod";
 import { bodyLimit } from "../../src/http/body.ts";
 import { limits } from "../../src/http/json.ts";
 import { problems } from "../../src/http/problem.ts";
+import { scopes } from "../../src/http/route.ts";
 import { registry } from "../../src/sweeps/registry.ts";
 import { quoted, readme, section, tableRows } from "../support/readme.ts";
 import { projectRoot } from "../world/bundle.ts";
@@ -80,6 +81,12 @@ test("B13 README's table of errors is the table of the code", () => {
     code?.replaceAll("`", ""),
   ]);
   expect(told).toEqual(Object.entries(problems).map(([code, { status }]) => [status, code]));
+});
+
+test("B5 README's scopes are the code's", () => {
+  const table = section("The API, by curl").split("### Keys")[1]?.split("### ")[0] ?? "";
+  const told = tableRows(table).flatMap(([scope = ""]) => quoted(scope));
+  expect(told.toSorted()).toEqual([...scopes].toSorted());
 });
 
 test("B5 README's bindings, sweeps and sizes are the code's", () => {
