@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { unwatched } from "../support/sql.ts";
+import { access } from "./mutations/access.ts";
 import { Lab, failureOf } from "./mutations/lab.ts";
 import { holds } from "./mutations/holds.ts";
 import { house } from "./mutations/house.ts";
@@ -12,7 +13,7 @@ import { spending } from "./mutations/spending.ts";
 
 const test = unwatched.extend("lab", { scope: "file" }, ({ database }) => new Lab(database));
 
-test.for([...spending, ...holds, ...returns, ...keys, ...house])(
+test.for([...spending, ...holds, ...returns, ...keys, ...access, ...house])(
   "without it somebody notices: $guard",
   async (mutation, { lab }) => {
     await mutation.probe(lab);

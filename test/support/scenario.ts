@@ -67,7 +67,7 @@ export async function advance(db: Db, by: string): Promise<void> {
 }
 
 /** The database's now, moved by an interval. */
-export async function instant(db: Db, by: string): Promise<string> {
+async function instant(db: Db, by: string): Promise<string> {
   const [row] = await rows<{ at: string }>(db, "select ops.now() + $1::interval as at", [by]);
   return row?.at ?? "";
 }
