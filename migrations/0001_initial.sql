@@ -21,38 +21,6 @@ grant usage on schema "people" to tollgate_worker;
 -- (A bigint has no NaN and no Infinity to slip past a check, which a numeric has.)
 create domain ledger.amount as bigint constraint amount_within check (value between 0 and 9007199254740991);
 
--- @before ledger.balanced
--- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?
--- The check transaction_balanced calls it for every row, so it is plpgsql without a query (a microsecond).
--- Sides of the account: available (of a lot), held, debt (paying debt is positive). Far sides: issued, spent, expired,
--- taken_back, adjusted. Only what may have found nothing to move (reset, limit, reverse) has no entries.
--- Callers: table check
-create or replace function ledger.balanced(kind text, sides text[], lots uuid[], amounts bigint[])
-  returns boolean
-  language plpgsql immutable security definer set search_path = ''
-as $$
-declare
-  v_count integer := cardinality(balanced.amounts);
-  v_total numeric := 0;
-begin
-  if cardinality(balanced.sides) <> v_count or cardinality(balanced.lots) <> v_count
-    or v_count = 0 and balanced.kind not in ('reset', 'limit', 'reverse') then
-    return false;
-  end if;
-  for i in 1 .. v_count loop
-    if coalesce(balanced.amounts[i], 0) = 0
-      or balanced.sides[i] is null
-      or balanced.sides[i] not in ('available', 'held', 'debt', 'issued', 'spent', 'expired', 'taken_back', 'adjusted')
-      or (balanced.sides[i] = 'available' and balanced.lots[i] is null) then
-      return false;
-    end if;
-    v_total := v_total + balanced.amounts[i];
-  end loop;
-  return v_total = 0;
-end
-$$;
-revoke all on function "ledger"."balanced"(text, text[], uuid[], bigint[]) from public, tollgate_worker;
-
 -- @before ledger.transaction_kind
 -- ledger.transaction_kind: what a movement is.
 create domain ledger.transaction_kind as text constraint transaction_kind_known check (value in (
@@ -198,7 +166,7 @@ CREATE TABLE "ops"."sweep_run" (
 );
 CREATE TABLE "ledger"."transaction" (
 	"owner_id" uuid NOT NULL,
-	"unit" "ledger"."word" NOT NULL,
+	"unit" text NOT NULL,
 	"id" uuid NOT NULL,
 	"kind" "ledger"."transaction_kind" NOT NULL,
 	"amount" "ledger"."amount" NOT NULL,
@@ -212,8 +180,7 @@ CREATE TABLE "ledger"."transaction" (
 	"caused_by" text NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "transaction_pk" PRIMARY KEY("owner_id","unit","id"),
-	CONSTRAINT "transaction_key_once" UNIQUE("owner_id","idempotency_key"),
-	CONSTRAINT "transaction_balanced" CHECK (ledger.balanced(kind, sides, lots, amounts))
+	CONSTRAINT "transaction_key_once" UNIQUE("owner_id","idempotency_key")
 );
 CREATE TABLE "ops"."transition" (
 	"machine" text NOT NULL,
@@ -395,6 +362,37 @@ end
 $$;
 revoke all on function "ledger"."balance_of"(uuid, text) from public, tollgate_worker;
 grant execute on function "ledger"."balance_of"(uuid, text) to tollgate_worker;
+
+-- @routine ledger.balanced
+-- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?
+-- Sides of the account: available (of a lot), held, debt (paying debt is positive). Far sides: issued, spent, expired,
+-- taken_back, adjusted. Only what may have found nothing to move (reset, limit, reverse) has no entries.
+-- Callers: ledger.refuse_unbalanced
+create or replace function ledger.balanced(kind text, sides text[], lots uuid[], amounts bigint[])
+  returns boolean
+  language plpgsql immutable security definer set search_path = ''
+as $$
+declare
+  v_count integer := cardinality(balanced.amounts);
+  v_total numeric := 0;
+begin
+  if cardinality(balanced.sides) <> v_count or cardinality(balanced.lots) <> v_count
+    or v_count = 0 and balanced.kind not in ('reset', 'limit', 'reverse') then
+    return false;
+  end if;
+  for i in 1 .. v_count loop
+    if coalesce(balanced.amounts[i], 0) = 0
+      or balanced.sides[i] is null
+      or balanced.sides[i] not in ('available', 'held', 'debt', 'issued', 'spent', 'expired', 'taken_back', 'adjusted')
+      or (balanced.sides[i] = 'available' and balanced.lots[i] is null) then
+      return false;
+    end if;
+    v_total := v_total + balanced.amounts[i];
+  end loop;
+  return v_total = 0;
+end
+$$;
+revoke all on function "ledger"."balanced"(text, text[], uuid[], bigint[]) from public, tollgate_worker;
 
 -- @routine ledger.compensate
 -- ledger.compensate: gives the account back what its other lots or its debt had paid for one lot (`covered`), and need not
@@ -1193,6 +1191,29 @@ end
 $$;
 revoke all on function "ledger"."recover"(uuid, text, uuid, bigint) from public, tollgate_worker;
 
+-- @routine ledger.refuse_unbalanced
+-- ledger.refuse_unbalanced: the trigger function that keeps half a movement out of the ledger, whoever writes it.
+-- Guarantees: a transaction whose entries ledger.balanced does not accept is refused as by a check (23514, constraint
+--   transaction_balanced). It is no check, since Postgres parses those again in each statement: a twentieth of a spend.
+-- Callers: trigger
+create or replace function ledger.refuse_unbalanced()
+  returns trigger
+  language plpgsql set search_path = ''
+as $$
+begin
+  -- What nearly every transaction is, a spend from one lot, is seen at once.
+  if new.sides = '{available,spent}' and cardinality(new.amounts) = 2 and cardinality(new.lots) = 2
+    and new.amounts[2] > 0 and new.amounts[1] = -new.amounts[2] and new.lots[1] is not null then
+    return new;
+  elsif ledger.balanced(new.kind, new.sides, new.lots, new.amounts) then
+    return new;
+  end if;
+  raise exception using errcode = 'check_violation', schema = 'ledger', table = 'transaction',
+    constraint = 'transaction_balanced', message = 'the entries of a transaction must sum to zero';
+end
+$$;
+revoke all on function "ledger"."refuse_unbalanced"() from public, tollgate_worker;
+
 -- @routine ledger.refuse_used_key
 -- ledger.refuse_used_key: this owner's key already stands on a transaction, so nothing may be done under it again.
 -- Refuses: idempotency_key_expired when the stored answer is gone (35 days), else idempotency_key_reused; both with the
@@ -1554,7 +1575,7 @@ grant execute on function "ledger"."settle"(uuid, text, uuid, bigint, text, text
 --   Under a key that an item of a batch spent the same amount under, it answers what that item did, and takes nothing.
 -- Locks: account, then its lots. Refuses: insufficient_credits (with available), idempotency_key_expired,
 --   idempotency_key_reused.
--- This is the hot path, four statements where one lot is enough; so it draws from the lots and reckons the balance by itself.
+-- This is the hot path: three statements where one lot is enough, and a fourth where other lots must be shown.
 -- Callers: worker
 create or replace function ledger.spend(
   owner_id uuid,
@@ -1577,13 +1598,12 @@ create or replace function ledger.spend(
 as $$
 declare
   v_account record;
-  v_ids uuid[];
-  v_place integer := 0;
-  v_part bigint;
-  v_rest bigint := spend.amount;
-  v_sides text[] := '{}';
-  v_lots uuid[] := '{}';
-  v_amounts bigint[] := '{}';
+  v_taken record;
+  v_lot uuid;
+  v_rest bigint;
+  v_sides text[];
+  v_lots uuid[];
+  v_amounts bigint[];
 begin
   update ledger.account a set available = a.available - spend.amount
    where a.owner_id = spend.owner_id and a.unit = spend.unit and a.available >= spend.amount
@@ -1606,62 +1626,61 @@ begin
     end if;
   end if;
 
-  -- The account's row is locked, so this later statement reads lots that nobody can change meanwhile.
-  select array_agg(l.id), array_agg(l.pool::text), array_agg(l.available::bigint), array_agg(l.expires_at)
-    into v_ids, spend.pools, spend.pool_available, spend.pool_expires_at
-    from (
-      select l.id, l.pool, l.available, l.expires_at
-        from ledger.lot l
-       where l.owner_id = spend.owner_id and l.unit = spend.unit and not l.empty
-       order by l.drain_order, l.expires_at, l.id
-    ) l;
-  while v_rest > 0 loop
-    v_place := v_place + 1;
-    v_part := least(v_rest, spend.pool_available[v_place]);
-    update ledger.lot l set available = l.available - v_part, empty = (l.available = v_part)
-     where l.owner_id = spend.owner_id and l.unit = spend.unit and l.id = v_ids[v_place];
-    if not found then
-      raise exception using errcode = 'TG004',
-        message = format('the lots of %s in %s lack %s', spend.owner_id, spend.unit, v_rest);
-    end if;
-    v_rest := v_rest - v_part;
-    v_sides := v_sides || '{available,spent}'::text[];
-    v_lots := v_lots || array[v_ids[v_place], v_ids[v_place]];
-    v_amounts := v_amounts || array[-v_part, v_part];
-    spend.drawn_pools := spend.drawn_pools || spend.pools[v_place];
-    spend.drawn_amounts := spend.drawn_amounts || v_part;
-  end loop;
+  -- The account's row is locked, so nobody changes its lots meanwhile, nor their places (ctid). Mostly the first has enough.
+  update ledger.lot t set available = t.available - spend.amount, empty = (t.available = spend.amount)
+   where t.available >= spend.amount
+     and t.ctid = (
+       select l.ctid from ledger.lot l
+        where l.owner_id = spend.owner_id and l.unit = spend.unit and not l.empty
+        order by l.drain_order, l.expires_at, l.id
+        limit 1)
+  returning t.id, t.available, array[t.pool::text], array[spend.amount], array[t.available::bigint], array[t.expires_at]
+       into v_lot, v_rest, spend.drawn_pools, spend.drawn_amounts, spend.pool_available, spend.pool_expires_at;
+  if not found then
+    v_taken := ledger.take(spend.owner_id, spend.unit, spend.amount);
+    for i in 1 .. cardinality(v_taken.lots) loop
+      v_sides := v_sides || '{available,spent}'::text[];
+      v_lots := v_lots || array[v_taken.lots[i], v_taken.lots[i]];
+      v_amounts := v_amounts || array[-v_taken.amounts[i], v_taken.amounts[i]];
+    end loop;
+    spend.drawn_pools := v_taken.drawn_pools;
+    spend.drawn_amounts := v_taken.amounts;
+    spend.pools := v_taken.pools;
+    spend.pool_available := v_taken.pool_available;
+    spend.pool_expires_at := v_taken.pool_expires_at;
+  elsif v_rest = spend.available and v_rest > 0 then
+    -- All that the account has left is in this lot: the others are empty, and need not be read.
+    spend.pools := spend.drawn_pools;
+  else
+    select coalesce(array_agg(l.pool::text), '{}'), coalesce(array_agg(l.available::bigint), '{}'),
+           coalesce(array_agg(l.expires_at), '{}')
+      into spend.pools, spend.pool_available, spend.pool_expires_at
+      from (
+        select l.pool, l.available, l.expires_at
+          from ledger.lot l
+         where l.owner_id = spend.owner_id and l.unit = spend.unit and not l.empty
+         order by l.drain_order, l.expires_at, l.id
+      ) l;
+  end if;
 
   insert into ledger.transaction
     (owner_id, unit, id, kind, amount, sides, lots, amounts, idempotency_key, reason, caused_by, created_at)
   values
-    (spend.owner_id, spend.unit, uuidv7(), 'spend', spend.amount, v_sides, v_lots, v_amounts, spend.idempotency_key,
-     spend.reason, spend.caused_by, ops.now())
+    (spend.owner_id, spend.unit, uuidv7(), 'spend', spend.amount, coalesce(v_sides, '{available,spent}'),
+     coalesce(v_lots, array[v_lot, v_lot]), coalesce(v_amounts, array[-spend.amount, spend.amount]),
+     spend.idempotency_key, spend.reason, spend.caused_by, ops.now())
   on conflict on constraint transaction_key_once do nothing
   returning id into spend.transaction_id;
   if spend.transaction_id is null then
     -- A batch's item was here first: put everything back, and answer as it did.
-    update ledger.lot l set available = l.available + d.amount, empty = false
-      from unnest(v_ids[:v_place], spend.drawn_amounts) d(lot_id, amount)
-     where l.owner_id = spend.owner_id and l.unit = spend.unit and l.id = d.lot_id;
+    update ledger.lot l set available = l.available - e.amount, empty = false
+      from unnest(coalesce(v_lots, array[v_lot]), coalesce(v_amounts, array[-spend.amount])) e(lot_id, amount)
+     where l.owner_id = spend.owner_id and l.unit = spend.unit and l.id = e.lot_id and e.amount < 0;
     update ledger.account a set available = a.available + spend.amount
      where a.owner_id = spend.owner_id and a.unit = spend.unit;
     select s.* into spend.transaction_id, spend.drawn_pools, spend.drawn_amounts, spend.available, spend.held,
         spend.debt, spend.pools, spend.pool_available, spend.pool_expires_at
       from ledger.spent_before(spend.owner_id, spend.unit, spend.amount, spend.idempotency_key) s;
-    return;
-  end if;
-
-  -- What the lots have left: those that were used up are in front.
-  if spend.pool_available[v_place] = v_part then
-    v_place := v_place + 1;
-  else
-    spend.pool_available[v_place] := spend.pool_available[v_place] - v_part;
-  end if;
-  if v_place > 1 then
-    spend.pools := spend.pools[v_place:];
-    spend.pool_available := spend.pool_available[v_place:];
-    spend.pool_expires_at := spend.pool_expires_at[v_place:];
   end if;
 end
 $$;
@@ -2663,6 +2682,12 @@ create or replace trigger hold_lifecycle
 create or replace trigger transaction_append_only
   before update or delete or truncate on ledger.transaction
   for each statement execute function ops.append_only();
+
+-- @trigger ledger.transaction_balanced
+-- ledger.transaction_balanced: double entry, by the database itself.
+create or replace trigger transaction_balanced
+  before insert on ledger.transaction
+  for each row execute function ledger.refuse_unbalanced();
 
 -- @trigger ops.audit_append_only
 -- ops.audit_append_only: audit rows cannot be changed (B9). A statement trigger: it refuses even when no row matches.

@@ -17,6 +17,18 @@ const finish = (lab: Lab, run_id: string | undefined, error: string | null = nul
 const audited = (lab: Lab, owner: string) =>
   rows(lab.db, "select action from ops.audit where workspace_id = $1", [owner]);
 
+async function unbalanced(lab: Lab): Promise<void> {
+  const { owner } = await lab.credited(5);
+  const insert = lab.db.query(
+    `insert into ledger.transaction
+       (owner_id, unit, id, kind, amount, sides, lots, amounts, idempotency_key, caused_by, created_at)
+     select owner_id, unit, uuidv7(), 'spend', 1, '{available,spent}', lots, '{-1,2}', 'x', 'test', ops.now()
+       from ledger.transaction where owner_id = $1`,
+    [owner],
+  );
+  expect(await refusal(insert)).toMatchObject({ constraint: "transaction_balanced" });
+}
+
 const appendOnly = (table: string, name: string): Mutation => ({
   guard: `B9 ${table} is append-only`,
   trigger: { table, name },
@@ -51,8 +63,8 @@ export const house: Mutation[] = [
     },
   },
   {
-    guard: "A12 entries sum to zero, by constraint",
-    constraint: { table: "ledger.transaction", name: "transaction_balanced" },
+    guard: "A12 entries sum to zero, by a trigger",
+    trigger: { table: "ledger.transaction", name: "transaction_balanced" },
     probe: async (lab) =>
       expect(await refusal(lab.account().grant(0))).toMatchObject({ constraint: "transaction_balanced" }),
   },
@@ -60,17 +72,13 @@ export const house: Mutation[] = [
     guard: "A12 entries sum to zero, whatever else is right of them",
     routine: "ledger.balanced",
     changes: [["return v_total = 0;", "return true;"]],
-    probe: async (lab) => {
-      const { owner } = await lab.credited(5);
-      const unbalanced = lab.db.query(
-        `insert into ledger.transaction
-           (owner_id, unit, id, kind, amount, sides, lots, amounts, idempotency_key, caused_by, created_at)
-         select owner_id, unit, uuidv7(), 'spend', 1, '{available,spent}', lots, '{-1,2}', 'x', 'test', ops.now()
-           from ledger.transaction where owner_id = $1`,
-        [owner],
-      );
-      expect(await refusal(unbalanced)).toMatchObject({ constraint: "transaction_balanced" });
-    },
+    probe: unbalanced,
+  },
+  {
+    guard: "A12 a spend from one lot, which is seen at once, sums to zero too",
+    routine: "ledger.refuse_unbalanced",
+    changes: [["and new.amounts[1] = -new.amounts[2] ", ""]],
+    probe: unbalanced,
   },
   {
     guard: "the Worker's role writes no table",

@@ -148,17 +148,6 @@ export const spending: Mutation[] = [
     },
   },
   {
-    guard: "a spend passes over lots that are empty",
-    routine: "ledger.spend",
-    changes: [["and not l.empty", ""]],
-    probe: async (lab) => {
-      const account = await lab.credited(2);
-      await account.spend(2);
-      await account.grant(3);
-      expect(await outcome(account.spend(1))).toBe("done");
-    },
-  },
-  {
     guard: "an empty lot leaves the index of lots to drain",
     constraint: { table: "ledger.lot", name: "lot_empty_when_nothing_left" },
     probe: async (lab) => {

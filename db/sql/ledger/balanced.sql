@@ -1,8 +1,7 @@
 -- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?
--- The check transaction_balanced calls it for every row, so it is plpgsql without a query (a microsecond).
 -- Sides of the account: available (of a lot), held, debt (paying debt is positive). Far sides: issued, spent, expired,
 -- taken_back, adjusted. Only what may have found nothing to move (reset, limit, reverse) has no entries.
--- Callers: table check
+-- Callers: ledger.refuse_unbalanced
 create or replace function ledger.balanced(kind text, sides text[], lots uuid[], amounts bigint[])
   returns boolean
   language plpgsql immutable security definer set search_path = ''
