@@ -19,7 +19,8 @@ export const reason = z.string().min(1).max(500).meta({ example: "report generat
 export const name = z
   .string()
   .max(200)
-  .regex(/^(?=.*\S)\P{Cc}*$/u, "must not be blank, nor contain control characters")
+  // Everything but control characters, written so that it means the same without the flag u, which OpenAPI cannot show.
+  .regex(/^(?=.*\S)[ -~\u00a0-\uffff]*$/, "must not be blank, nor contain control characters")
   .meta({ example: "Acme" });
 
 /** A moment as answers show it: RFC 3339, UTC. */
