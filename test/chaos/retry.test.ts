@@ -4,7 +4,7 @@ import { run } from "../../src/db/run.ts";
 import { Api } from "../support/api.ts";
 import type { Workspace } from "../support/api.ts";
 import { blockedBackends } from "../support/barrier.ts";
-import { Envelope, declared } from "../support/envelope.ts";
+import { Envelope, declared, throughBridge } from "../support/envelope.ts";
 import { ambiguous, busy, countExecutions, passing } from "../support/faults.ts";
 import type { Shape } from "../support/faults.ts";
 import { test as inWorld } from "../support/world.ts";
@@ -25,7 +25,7 @@ async function revoke(api: Api, apiKey: string): Promise<void> {
 
 const test = inWorld
   .extend("api", ({ world }) => new Api(world.url, world.operatorKey))
-  .extend("envelope", ({ world }) => new Envelope(world))
+  .extend("envelope", ({ world }) => new Envelope(world.operatorKey, throughBridge(world)))
   .extend("executions", { scope: "file" }, ({ db }) => countExecutions(db))
   /** A workspace with 10 credits; every count begins after it. */
   .extend("ten", async ({ api, bridge, executions }) => {
@@ -183,7 +183,10 @@ describe("what is said of a repeat is not yet true of the first send", () => {
   }) => {
     const { apiKey } = await api.withKey(["credits:write"], ten.id);
     bridge.faults.next({ kind: "hang", when: "after", match: spending });
-    const writing = new Envelope(world, apiKey).write(spendCall, one, { ...named(ten), timeout_ms: 1_000 });
+    const writing = new Envelope(apiKey, throughBridge(world)).write(spendCall, one, {
+      ...named(ten),
+      timeout_ms: 1_000,
+    });
     const outcome = expect(writing).rejects.toMatchObject({ code: "outcome_unknown" });
     await expect.poll(async () => (await api.get(ten.credits)).body).toMatchObject({ available: 9 });
     await revoke(api, apiKey);
@@ -277,9 +280,12 @@ describe("a query of the driver's", () => {
     expect(await executions.count()).toBe(10);
   });
 
-  test("is sent once when it fails for good", async ({ envelope, ten, bridge }) => {
+  test("is sent once when it fails for good", async ({ world, envelope, ten, bridge }) => {
     const statement = { sql: "select 1 / $1::int", params: [0], writes: true };
-    const failing = run(envelope.database, statement, { db_ms: 0, round_trips: 0 });
+    const failing = run({ url: world.database.workerUrl, fetch_endpoint: bridge.url }, statement, {
+      db_ms: 0,
+      round_trips: 0,
+    });
     await expect(failing).rejects.toMatchObject({ code: "internal_error" });
     const refused = envelope.write(spendCall, { ...one, amount: 11 }, named(ten));
     await expect(refused).rejects.toMatchObject({ code: "insufficient_credits", members: { available: 10 } });

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
+import type { Pool } from "pg";
 import type * as z from "zod";
 import { routine } from "../../src/db/routine.ts";
 import type { Routine } from "../../src/db/routine.ts";
 import { run } from "../../src/db/run.ts";
-import type { RunOptions } from "../../src/db/run.ts";
+import type { RunOptions, Statement } from "../../src/db/run.ts";
 import { compose } from "../../src/db/write.ts";
 import { sha256 } from "../../src/http/credential.ts";
 import { calls } from "../../src/ledger/store.ts";
@@ -27,30 +28,47 @@ export interface Sent<Result> {
   round_trips: number;
 }
 
-/** The envelope of one world, in the name of one API key. */
-export class Envelope {
-  readonly database: { url: string; fetch_endpoint: string };
-  readonly #apiKey: string;
+/** Sends one statement and answers its rows; counts the round trips. */
+export type Send = (statement: Statement, trace: { round_trips: number }, options: RunOptions) => Promise<unknown[][]>;
 
-  constructor(world: World, apiKey: string = world.operatorKey) {
-    this.database = { url: world.database.workerUrl, fetch_endpoint: world.bridge.url };
+/** As the Worker sends: by `run`, through the world's bridge. */
+export function throughBridge(world: World): Send {
+  const database = { url: world.database.workerUrl, fetch_endpoint: world.bridge.url };
+  return (statement, trace, options) => run(database, statement, Object.assign(trace, { db_ms: 0 }), options);
+}
+
+/** On a connection of a pool, without HTTP: for many calls in little time. */
+export function onPool(db: Pool): Send {
+  return async ({ sql, params }, trace) => {
+    trace.round_trips += 1;
+    const { rows } = await db.query<unknown[]>({ text: sql, values: [...params], rowMode: "array" });
+    return rows;
+  };
+}
+
+/** The envelope in the name of one API key. */
+export class Envelope {
+  readonly #apiKey: string;
+  readonly #send: Send;
+
+  constructor(apiKey: string, send: Send) {
     this.#apiKey = apiKey;
+    this.#send = send;
   }
 
-  /** Calls a routine under a key; throws `Problem` as the Worker's `write` does. */
+  /** Calls a routine under a key; throws what sending throws. */
   async write<Args extends z.ZodObject, Result extends z.ZodObject>(
     called: Routine<Args, Result>,
     args: z.infer<Args>,
     sending: Sending,
   ): Promise<Sent<z.infer<Result>>> {
     const values: Record<string, unknown> = args;
-    const trace = { db_ms: 0, round_trips: 0 };
+    const trace = { round_trips: 0 };
     const { workspace, key, scope = "credits:write", fingerprint = "00", request_id = randomUUID() } = sending;
-    const credential = await sha256(this.#apiKey);
     const statement = {
       sql: compose(called),
       params: [
-        credential,
+        await sha256(this.#apiKey),
         scope,
         workspace,
         key,
@@ -60,7 +78,7 @@ export class Envelope {
       ],
       writes: true,
     };
-    const found = await run(this.database, statement, trace, sending);
+    const found = await this.#send(statement, trace, sending);
     const [replayed, answer] = found[0] ?? [];
     return { answer: called.result.parse(answer), replayed: replayed === true, round_trips: trace.round_trips };
   }
