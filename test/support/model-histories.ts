@@ -11,7 +11,7 @@ import { advance, call, rows } from "./scenario.ts";
 import type { Db } from "./scenario.ts";
 
 /** How many workspaces a history has. */
-export const workspaces = 3;
+const workspaces = 3;
 
 /** What the workspaces do beside each other; then how many hours pass, and whether the sweeps run. */
 const round = fc.record({
