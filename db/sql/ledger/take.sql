@@ -1,15 +1,14 @@
 -- ledger.take: moves `amount` out of an account's lots, in drain order, and names the lots, so that a return finds them.
 -- Answers what was drawn, lot by lot, and what the lots have left (`pools` and its fellows, as ledger.balance_of), so that
---   a caller need not read them again. One that does not want it (`reckon_left` false) reads no more lots than it drains.
+--   a caller need not read them again.
 -- Guarantees: no lot below zero; all of the amount or an error. The account's own available is the caller's to move.
 -- Locks: the caller holds the account's row, exact (ledger.lock_account) and with the amount taken from it.
 -- Refuses: SQLSTATE TG004 when the lots hold less than the account says (a fault of ours).
--- Callers: ledger.spend_many, ledger.hold, ledger.recover, ledger.adjust, ledger.set_limit
+-- Callers: ledger.spend, ledger.hold, ledger.recover, ledger.adjust, ledger.set_limit
 create or replace function ledger.take(
   owner_id uuid,
   unit text,
   amount bigint,
-  reckon_left boolean default true,
   out lots uuid[],
   out amounts bigint[],
   out drawn_pools text[],
@@ -32,7 +31,6 @@ begin
      where l.owner_id = take.owner_id and l.unit = take.unit and not l.empty
      order by l.drain_order, l.expires_at, l.id
   loop
-    exit when v_rest = 0 and not take.reckon_left;
     v_part := least(v_rest, v_lot.available);
     if v_part > 0 then
       update ledger.lot l
