@@ -5,6 +5,7 @@ import { Api } from "../support/api.ts";
 import type { Answer } from "../support/api.ts";
 import { until } from "../support/barrier.ts";
 import type { TestDatabase } from "../support/database.ts";
+import { assertInvariants } from "../support/invariants.ts";
 import { test as inSql } from "../support/sql.ts";
 import { test as inWorld } from "../support/world.ts";
 import type { LogLine } from "../world/worker.ts";
@@ -29,7 +30,11 @@ export const test = inWorld
     });
     return true;
   })
-  .extend("api", ({ world }) => new Api(world.url, world.operatorKey));
+  .extend("api", ({ world }) => new Api(world.url, world.operatorKey))
+  .extend("invariants", { auto: true }, ({ db }, { onCleanup }) => {
+    onCleanup(() => assertInvariants(db));
+    return true;
+  });
 
 /** The same for races of the routines themselves, on connections of their own and without a Worker. */
 export const testRoutines = inSql
