@@ -11,16 +11,19 @@ export interface Call<Args extends z.ZodObject, Result extends z.ZodObject> {
   scope: string;
   /** Whom it concerns; null: the operator, whose key it takes. */
   workspace: string | null;
+  /** The workspace's own writes: a workspace that is read-only or frozen is refused. Without: even then it may be done. */
+  refuse_read_only?: boolean;
 }
 
-const composed = new WeakMap<Routine, string>();
+const composed = { always: new WeakMap<Routine, string>(), unlessReadOnly: new WeakMap<Routine, string>() };
 
 /**
  * The envelope of a write: key check, scope, workspace, idempotency and the routine, in one statement and one
  * transaction. CASE decides whether the routine runs: a WHERE or a LATERAL around it does not (the planner moves it).
  */
-export function compose(routine: Routine): string {
-  const known = composed.get(routine);
+export function compose(routine: Routine, refuse_read_only = false): string {
+  const texts = refuse_read_only ? composed.unlessReadOnly : composed.always;
+  const known = texts.get(routine);
   if (known !== undefined) return known;
   const given = Object.keys(routine.args.shape).map((name, i) => `${name} => $${i + 7}`);
   const filled = Object.entries(routine.context).map(([name, column]) => `${name} => c.${column}`);
@@ -30,8 +33,8 @@ export function compose(routine: Routine): string {
               workspace_id => c.workspace_id, idempotency_key => c.idempotency_key, fingerprint => c.fingerprint,
               request_id => c.request_id, answer => to_json(${routine.name}(${[...filled, ...given].join(", ")})))
             else c.replay end as answer
-  from ops.admit(key_hash => $1, scope => $2, workspace => $3, idempotency_key => $4, fingerprint => $5, request_id => $6) c`;
-  composed.set(routine, sql);
+  from ops.admit(key_hash => $1, scope => $2, workspace => $3, idempotency_key => $4, fingerprint => $5, request_id => $6${refuse_read_only ? ", even_read_only => false" : ""}) c`;
+  texts.set(routine, sql);
   return sql;
 }
 
@@ -47,7 +50,7 @@ export async function write<Args extends z.ZodObject, Result extends z.ZodObject
   const rows = await run(
     c.get("database"),
     {
-      sql: compose(call.routine),
+      sql: compose(call.routine, call.refuse_read_only),
       params: [
         c.get("credential"),
         call.scope,

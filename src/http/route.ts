@@ -2,14 +2,17 @@ import type { RouteConfig } from "@hono/zod-openapi";
 import * as z from "zod";
 import { type Code, problems } from "./problem.ts";
 
-/** What an API key may be allowed to do. A workspace's key holds only the first three. */
+/** What an API key may be allowed to do. A workspace's key holds only the first five. */
 export const scopes = [
   "credits:read",
   "credits:write",
   "workspaces:read",
+  "billing:read",
+  "billing:write",
   "credits:grant",
   "workspaces:write",
   "ledger:adjust",
+  "plans:write",
   "keys:read",
   "keys:write",
   "ops:read",

@@ -7,6 +7,7 @@ import * as store from "./store.ts";
 const path = "/v1/workspaces/{workspace}/credits";
 const tags = ["credits"];
 const moves = ["idempotency_key_required", "idempotency_key_expired", "not_found"] as const;
+const begins = [...moves, "workspace_read_only", "workspace_frozen"] as const;
 
 const grantRoute = createRoute({
   method: "post",
@@ -49,7 +50,7 @@ const spendRoute = createRoute({
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.spendBody) },
   responses: {
     200: keyedAnswer(model.spendAnswer, "Spent; `drawn` names the pools"),
-    ...writeRefusals(...moves, "insufficient_credits"),
+    ...writeRefusals(...begins, "insufficient_credits"),
   },
 });
 
@@ -64,7 +65,7 @@ const batchRoute = createRoute({
     "Idempotency-Keys of single spends: an item that was already spent is `replayed` and takes nothing.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.batchBody) },
-  responses: { 200: keyedAnswer(model.batchAnswer, "Each item's outcome"), ...writeRefusals(...moves) },
+  responses: { 200: keyedAnswer(model.batchAnswer, "Each item's outcome"), ...writeRefusals(...begins) },
 });
 
 const holdRoute = createRoute({
@@ -76,7 +77,7 @@ const holdRoute = createRoute({
   description: "Takes credits out of the pools until the hold is settled or released, or ends by itself.",
   ...secured("credits:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.holdBody) },
-  responses: { 201: keyedAnswer(model.heldAnswer, "Held"), ...writeRefusals(...moves, "insufficient_credits") },
+  responses: { 201: keyedAnswer(model.heldAnswer, "Held"), ...writeRefusals(...begins, "insufficient_credits") },
 });
 
 const settleRoute = createRoute({

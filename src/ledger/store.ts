@@ -133,6 +133,8 @@ const given = ({ pool, amount, expires_at, reason }: Given) => ({
 /** What gives credits takes an operator's scope: a customer's own key must not be able to fill its own account. */
 const granting = { scope: "credits:grant" } as const;
 const writing = { scope: "credits:write" } as const;
+/** New work of the workspace's, which one that is read-only or frozen may not begin; what has begun may be ended. */
+const beginning = { ...writing } as const;
 const adjusting = { scope: "ledger:adjust" } as const;
 
 /** Adds to a pool. Refuses `expires_in_past`, `balance_limit_exceeded`. */
@@ -150,7 +152,7 @@ export async function reset(c: AppContext, workspace: string, body: Given) {
 /** Takes from the pools in drain order. Refuses `insufficient_credits` with `available`. */
 export async function spend(c: AppContext, workspace: string, body: { amount: number; reason?: string | undefined }) {
   const args = { unit: credit, amount: body.amount, reason: body.reason ?? null };
-  const row = await write(c, { routine: spendCall, args, ...writing, workspace });
+  const row = await write(c, { routine: spendCall, args, ...beginning, workspace });
   const drawn = byPool(row.drawn_pools.map((pool, i) => ({ pool, amount: nth(row.drawn_amounts, i) })));
   return { transaction_id: row.transaction_id, amount: row.amount, drawn, ...shown(row) };
 }
@@ -167,7 +169,7 @@ export async function spendMany(
     amounts: items.map((item) => item.amount),
     reasons: items.map((item) => item.reason ?? null),
   };
-  const row = await write(c, { routine: spendManyCall, args, ...writing, workspace });
+  const row = await write(c, { routine: spendManyCall, args, ...beginning, workspace });
   const results = row.keys.map((key, i) => {
     const [code, transaction_id] = [nth(row.codes, i), nth(row.transaction_ids, i)];
     return {
@@ -193,7 +195,7 @@ export async function hold(
     expires_in: `${body.expires_in} seconds`,
     reason: body.reason ?? null,
   };
-  const row = await write(c, { routine: holdCall, args, ...writing, workspace });
+  const row = await write(c, { routine: holdCall, args, ...beginning, workspace });
   return { id: row.id, amount: row.amount, state: row.state, expires_at: row.expires_at, ...shown(row) };
 }
 
