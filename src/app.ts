@@ -1,3 +1,5 @@
+import { plans } from "./billing/routes.ts";
+import { views as billing } from "./billing/views.ts";
 import { docs } from "./http/docs.ts";
 import { notFound, onError } from "./http/failure.ts";
 import { openApiText } from "./http/openapi.ts";
@@ -12,7 +14,7 @@ import { keys, workspaces } from "./people/routes.ts";
 export const app = router();
 
 app.use(record);
-for (const routes of [movements, views, workspaces, keys, house]) app.route("/", routes);
+for (const routes of [movements, views, workspaces, keys, plans, billing, house]) app.route("/", routes);
 app.route("/", docs);
 
 const document = openApiText(app);

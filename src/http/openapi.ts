@@ -39,6 +39,7 @@ const problem = {
     url: { type: "string", description: "with checkout_open: where it is paid" },
     expires_at: { type: "string", format: "date-time", description: "with checkout_open" },
     scope: { type: "string", description: "with forbidden: the scope that the key lacks" },
+    provider_code: { type: ["string", "null"], description: "with provider_refused: Stripe's own code" },
     retry_after: { type: "integer", description: "seconds, with 503" },
   },
 } as const;

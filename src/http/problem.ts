@@ -23,7 +23,10 @@ export const problems = {
   idempotency_key_expired: { status: 409, title: "The effect of this key is done and its stored answer has gone" },
   no_customer: { status: 409, title: "The workspace has bought nothing yet, and is no customer of the provider's" },
   no_subscription: { status: 409, title: "The workspace has no subscription" },
-  price_not_published: { status: 409, title: "The provider does not know the price yet; npm run stripe:setup tells it" },
+  price_not_published: {
+    status: 409,
+    title: "The provider does not know the price yet; npm run stripe:setup tells it",
+  },
   purchase_ended: { status: 409, title: "The purchase is no longer open" },
   subscription_ended: { status: 409, title: "The subscription has ended" },
   subscription_exists: { status: 409, title: "The workspace has a subscription already" },

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { moment, name, uuid } from "../http/parameters.ts";
+import { moment, name, reason, uuid } from "../http/parameters.ts";
 import { scopes } from "../http/route.ts";
 
 /** A key that outlives this is one that nobody rotates. */
@@ -8,6 +8,18 @@ const longestKeySeconds = 366 * 24 * 60 * 60;
 export const workspaceBody = z.strictObject({ name });
 export const workspaceParams = z.strictObject({ workspace: uuid });
 export const workspaceAnswer = () => z.object({ id: uuid, name: z.string(), created_at: moment });
+export const workspaceItem = () =>
+  workspaceAnswer().extend({
+    read_only_from: moment.nullable().meta({
+      description: "From then on the workspace is read-only: its subscription is not paid, or over. It may lie ahead.",
+    }),
+    frozen_at: moment.nullable().meta({ description: "Since when the workspace is frozen." }),
+  });
+
+export const freezeBody = z.strictObject({ reason });
+export const unfreezeBody = z.strictObject({});
+export const frozenAnswer = () =>
+  z.object({ id: uuid, frozen_at: moment.nullable(), frozen_reason: z.string().nullable() });
 
 const scope = z.enum(scopes);
 

@@ -36,7 +36,7 @@ const getWorkspace = createRoute({
   summary: "Get a workspace",
   ...secured("workspaces:read"),
   request: { params: model.workspaceParams },
-  responses: { 200: jsonAnswer(model.workspaceAnswer, "The workspace"), ...readRefusals("not_found") },
+  responses: { 200: jsonAnswer(model.workspaceItem, "The workspace"), ...readRefusals("not_found") },
 });
 
 const listWorkspaces = createRoute({
@@ -49,8 +49,40 @@ const listWorkspaces = createRoute({
   ...secured("workspaces:read"),
   request: { query: listQuery },
   responses: {
-    200: jsonAnswer(() => pageAnswer(model.workspaceAnswer()), "A page"),
+    200: jsonAnswer(() => pageAnswer(model.workspaceItem()), "A page"),
     ...readRefusals("cursor_invalid", "operator_key_required"),
+  },
+});
+
+const freeze = createRoute({
+  method: "post",
+  path: "/v1/workspaces/{workspace}/freeze",
+  operationId: "freezeWorkspace",
+  tags: ["workspaces"],
+  summary: "Freeze a workspace",
+  description:
+    "It spends, holds and buys nothing until it is unfrozen; what is held may still be settled or released. Freezing again " +
+    "answers the first time and reason.",
+  ...secured("workspaces:write"),
+  request: { params: model.workspaceParams, headers: idempotencyOptional, body: jsonBody(model.freezeBody) },
+  responses: {
+    200: keyedAnswer(model.frozenAnswer, "Frozen"),
+    ...writeRefusals("not_found"),
+  },
+});
+
+const unfreeze = createRoute({
+  method: "post",
+  path: "/v1/workspaces/{workspace}/unfreeze",
+  operationId: "unfreezeWorkspace",
+  tags: ["workspaces"],
+  summary: "Unfreeze a workspace",
+  description: "It may write again, unless it is read-only. Doing it again changes nothing.",
+  ...secured("workspaces:write"),
+  request: { params: model.workspaceParams, headers: idempotencyOptional, body: jsonBody(model.unfreezeBody) },
+  responses: {
+    200: keyedAnswer(model.frozenAnswer, "Not frozen"),
+    ...writeRefusals("not_found"),
   },
 });
 
@@ -111,7 +143,11 @@ export const workspaces = router()
       cut(await store.listWorkspaces(c, page), page, ({ id }) => id),
       200,
     );
-  });
+  })
+  .openapi(freeze, async (c) => {
+    return c.json(await store.freeze(c, c.req.valid("param").workspace, c.req.valid("json").reason), 200);
+  })
+  .openapi(unfreeze, async (c) => c.json(await store.unfreeze(c, c.req.valid("param").workspace), 200));
 
 /** API keys, the operator's and the workspaces'. */
 export const keys = router()

@@ -46,8 +46,22 @@ const revokeKeyCall = routine({
   result: z.object({ id: z.string(), revoked_at: instant }),
 });
 
+const freezeCall = routine({
+  name: "people.freeze",
+  context: { workspace_id: "workspace_id", caused_by: "caused_by" },
+  args: z.strictObject({ reason: z.string() }),
+  result: z.object({ workspace_id: z.string(), reason: z.string(), frozen_at: instant }),
+});
+
+const unfreezeCall = routine({
+  name: "people.unfreeze",
+  context: { workspace_id: "workspace_id", caused_by: "caused_by" },
+  args: z.strictObject({}),
+  result: z.object({ workspace_id: z.string(), frozen: z.boolean() }),
+});
+
 /** Every routine that this store calls, for the contract test. */
-export const calls = [createWorkspaceCall, createKeyCall, revokeKeyCall];
+export const calls = [createWorkspaceCall, createKeyCall, revokeKeyCall, freezeCall, unfreezeCall];
 
 /** Makes a customer of the operator's. */
 export async function createWorkspace(c: AppContext, name: string) {
@@ -62,6 +76,18 @@ export async function createWorkspace(c: AppContext, name: string) {
     workspace: null,
   });
   return { id, name: kept, created_at };
+}
+
+/** Refuses the workspace's own writes until `unfreeze`. */
+export async function freeze(c: AppContext, id: string, reason: string) {
+  const row = await write(c, { routine: freezeCall, args: { reason }, scope: "workspaces:write", workspace: id });
+  return { id: row.workspace_id, frozen_at: row.frozen_at, frozen_reason: row.reason };
+}
+
+/** Lets a frozen workspace write again. */
+export async function unfreeze(c: AppContext, id: string) {
+  const row = await write(c, { routine: unfreezeCall, args: {}, scope: "workspaces:write", workspace: id });
+  return { id: row.workspace_id, frozen_at: null, frozen_reason: null };
 }
 
 /** Makes an API key; its text leaves here and is never stored. Refuses `scope_not_for_workspace`, and `forbidden` for a scope that the caller's key lacks. */
@@ -109,26 +135,47 @@ export async function revokeKey(c: AppContext, id: string) {
   return { id: row.id, revoked_at: row.revoked_at };
 }
 
+const workspaceColumns = {
+  id: workspace.id,
+  name: workspace.name,
+  created_at: workspace.created_at,
+  read_only_from: workspace.read_only_from,
+  frozen_at: workspace.frozen_at,
+};
+
+interface WorkspaceRow {
+  created_at: string;
+  read_only_from: string | null;
+  frozen_at: string | null;
+}
+
+const shownWorkspace = <Row extends WorkspaceRow>(row: Row) => ({
+  ...row,
+  created_at: utc(row.created_at),
+  read_only_from: utcOrNull(row.read_only_from),
+  frozen_at: utcOrNull(row.frozen_at),
+});
+
 /** One workspace. Refuses `not_found`. */
 export async function getWorkspace(c: AppContext, id: string) {
   const [row] = await read(c, { scope: "workspaces:read", workspace: id }, (db, permit) =>
-    db.select().from(workspace).where(eq(workspace.id, permit.workspace_id)),
+    db.select(workspaceColumns).from(workspace).where(eq(workspace.id, permit.workspace_id)),
   );
   if (row === undefined) throw new Problem("not_found");
-  return { ...row, created_at: utc(row.created_at) };
+  return shownWorkspace(row);
 }
 
 /** A page of workspaces, newest first, and one more. */
 export async function listWorkspaces(c: AppContext, page: Page) {
   const rows = await read(c, { scope: "workspaces:read", workspace: null }, (db) =>
     db
-      .select()
+      .select(workspaceColumns)
       .from(workspace)
       .where(page.after === null ? undefined : lt(workspace.id, page.after))
       .orderBy(desc(workspace.id))
       .limit(page.limit + 1),
   );
-  return rows.map(({ id, name, created_at }) => ({ id, name, created_at: utc(created_at) }));
+  return rows.map(shownWorkspace);
 }
 
 /** What is shown of a key. The hash is not among the columns: the Worker's role may not even read it. */
