@@ -7,9 +7,24 @@ export interface Database {
   readonly fetch_endpoint: string | null;
 }
 
+/** The operator's account at Stripe. */
+export interface StripeAccount {
+  readonly secret_key: string;
+  /** Whether the key moves real money: what comes from the other mode is not ours. */
+  readonly live: boolean;
+  /** Those that an event may be signed with: two while one is rolled, none where none was configured. */
+  readonly webhook_secrets: readonly string[];
+  /** Where Stripe is, on the local stack only; null: where Stripe is. */
+  readonly api_base: string | null;
+}
+
 /** What the Worker was configured with, parsed. */
 export interface Settings {
   readonly database: Database;
+  /** Null: this deployment sells nothing, and what needs Stripe says `misconfigured`. */
+  readonly stripe: StripeAccount | null;
+  /** Where a checkout may send a customer back to: `https://app.example`. */
+  readonly checkout_origins: readonly string[];
   /** The documentation page's files; absent where the bundle runs without wrangler. */
   readonly assets: { fetch(request: Request): Promise<Response> } | null;
 }
@@ -17,10 +32,10 @@ export interface Settings {
 const loopback = new Set(["127.0.0.1", "[::1]", "localhost"]);
 
 /**
- * A fetch endpoint replaces Neon's own: every statement and the connection string would go there, so one that leaves
- * this machine is refused. It exists for the local stack's bridge.
+ * An address that stands in for Neon or Stripe: every statement or secret key would go there, so one that leaves this
+ * machine is refused. It exists for the local stack.
  */
-const fetchEndpoint = z.string().refine((text) => {
+const localEndpoint = z.string().refine((text) => {
   const url = URL.parse(text);
   return url !== null && url.protocol === "http:" && url.username === "" && loopback.has(url.hostname);
 }, "must be http on a loopback address");
@@ -30,10 +45,35 @@ const postgresUrl = z.string().refine((text) => {
   return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && url.username !== "";
 }, "must be postgres://user:password@host/database");
 
+/** A binding that may be left out, or be left empty in a file of bindings. */
+function optional<Schema extends z.ZodType>(schema: Schema) {
+  return z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
+}
+
+const webhookSecret = z.string().regex(/^whsec_[\w+/=-]+$/, "must be a webhook endpoint's secret (whsec_…)");
+
+/** Origins, with commas between. Plain http is for this machine: a customer's way back is a door for who listens. */
+const origins = z.string().transform((text, context) =>
+  text.split(",").map((part) => {
+    const url = URL.parse(part.trim());
+    const safe = url?.protocol === "https:" || (url?.protocol === "http:" && loopback.has(url.hostname));
+    if (url === null || !safe || `${url.origin}/` !== url.href) {
+      context.addIssue({ code: "custom", message: "must be origins (https://app.example), with commas between" });
+      return z.NEVER;
+    }
+    return url.origin;
+  }),
+);
+
 /** The only description of the bindings. */
 const bindings = z.object({
   DATABASE_URL: postgresUrl,
-  DATABASE_FETCH_ENDPOINT: fetchEndpoint.optional(),
+  DATABASE_FETCH_ENDPOINT: localEndpoint.optional(),
+  STRIPE_SECRET_KEY: optional(z.string().regex(/^[sr]k_(?:test|live)_\w+$/, "must be a secret key (sk_… or rk_…)")),
+  STRIPE_WEBHOOK_SECRET: optional(webhookSecret),
+  STRIPE_WEBHOOK_SECRET_OLD: optional(webhookSecret),
+  STRIPE_API_BASE: optional(localEndpoint),
+  CHECKOUT_ORIGINS: optional(origins),
   ASSETS: z.custom<{ fetch(request: Request): Promise<Response> }>((value) => typeof value === "object").optional(),
 });
 
@@ -51,11 +91,24 @@ export function settings(env: object): Settings {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
     throw new Problem("misconfigured", {}, { cause: new Error(`bindings refused: ${faults.join("; ")}`) });
   }
-  const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, ASSETS } = parsed.data;
+  const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, CHECKOUT_ORIGINS, ASSETS } = parsed.data;
   const fresh: Settings = {
     database: { url: DATABASE_URL, fetch_endpoint: DATABASE_FETCH_ENDPOINT ?? null },
+    stripe: stripeAccount(parsed.data),
+    checkout_origins: CHECKOUT_ORIGINS ?? [],
     assets: ASSETS ?? null,
   };
   known.set(env, fresh);
   return fresh;
+}
+
+function stripeAccount(bound: z.infer<typeof bindings>): StripeAccount | null {
+  const { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET_OLD, STRIPE_API_BASE } = bound;
+  if (STRIPE_SECRET_KEY === undefined) return null;
+  return {
+    secret_key: STRIPE_SECRET_KEY,
+    live: /^[sr]k_live_/.test(STRIPE_SECRET_KEY),
+    webhook_secrets: [STRIPE_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET_OLD].filter((secret) => secret !== undefined),
+    api_base: STRIPE_API_BASE ?? null,
+  };
 }

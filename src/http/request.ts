@@ -40,15 +40,20 @@ function log(c: AppContext, requestId: string, ms: number): void {
   else console.error(JSON.stringify({ ...line, error: describe(c.error) }));
 }
 
-/** An error and what caused it, without what must not be logged: connection strings and API keys. */
+/** A text without what must be neither logged nor told: connection strings, API keys, Stripe's keys and secrets. */
+export function redact(text: string): string {
+  return text
+    .replaceAll(/postgres(?:ql)?:\/\/[^\s"']*/gi, "postgres://…")
+    .replaceAll(/tg_[A-Za-z0-9_-]{10,}/g, "tg_…")
+    .replaceAll(/\b((?:[sr]k_(?:test|live)|whsec)_)[\w*+/=-]+/g, "$1…");
+}
+
+/** An error and what caused it, redacted. */
 export function describe(error: unknown): string {
   const chain: string[] = [];
   for (let cause = error; cause !== undefined && cause !== null && chain.length < 5;) {
     chain.push(cause instanceof Error ? (cause.stack ?? cause.message) : JSON.stringify(cause));
     cause = cause instanceof Error ? cause.cause : undefined;
   }
-  return chain
-    .join("\ncaused by: ")
-    .replaceAll(/postgres(?:ql)?:\/\/[^\s"']*/gi, "postgres://…")
-    .replaceAll(/tg_[A-Za-z0-9_-]{10,}/g, "tg_…");
+  return redact(chain.join("\ncaused by: "));
 }

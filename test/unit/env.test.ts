@@ -6,7 +6,12 @@ const DATABASE_URL = "postgresql://tollgate_worker:secret@ep-cool.eu-central-1.a
 
 test("the bindings, parsed once for each env", () => {
   const env = { DATABASE_URL };
-  expect(settings(env)).toEqual({ database: { url: DATABASE_URL, fetch_endpoint: null }, assets: null });
+  expect(settings(env)).toEqual({
+    database: { url: DATABASE_URL, fetch_endpoint: null },
+    stripe: null,
+    checkout_origins: [],
+    assets: null,
+  });
   expect(settings(env)).toBe(settings(env));
 });
 
@@ -33,6 +38,62 @@ test.each([
 ])("any other fetch endpoint is refused, for it would be told the password: %s", (endpoint) => {
   const env = { DATABASE_URL, DATABASE_FETCH_ENDPOINT: endpoint };
   expect(() => settings(env)).toThrow(new Problem("misconfigured"));
+});
+
+const STRIPE_SECRET_KEY = "sk_test_51secret";
+
+test("Stripe's bindings: the key's mode, and the secrets that are valid", () => {
+  expect(settings({ DATABASE_URL, STRIPE_SECRET_KEY }).stripe).toEqual({
+    secret_key: STRIPE_SECRET_KEY,
+    live: false,
+    webhook_secrets: [],
+    api_base: null,
+  });
+  const rolling = { STRIPE_WEBHOOK_SECRET: "whsec_new", STRIPE_WEBHOOK_SECRET_OLD: "whsec_old" };
+  const bound = { DATABASE_URL, STRIPE_SECRET_KEY: "rk_live_1", ...rolling, STRIPE_API_BASE: "http://127.0.0.1:12111" };
+  expect(settings(bound).stripe).toEqual({
+    secret_key: "rk_live_1",
+    live: true,
+    webhook_secrets: ["whsec_new", "whsec_old"],
+    api_base: "http://127.0.0.1:12111",
+  });
+});
+
+test("without a key there is no Stripe, and that is no fault; an empty binding is none", () => {
+  const empty = { STRIPE_SECRET_KEY: "", STRIPE_WEBHOOK_SECRET: "", STRIPE_API_BASE: "", CHECKOUT_ORIGINS: "" };
+  expect(settings({ DATABASE_URL, ...empty })).toMatchObject({ stripe: null, checkout_origins: [] });
+  expect(settings({ DATABASE_URL, STRIPE_WEBHOOK_SECRET: "whsec_1" }).stripe).toBeNull();
+});
+
+test("origins that a checkout may lead to", () => {
+  const env = { DATABASE_URL, CHECKOUT_ORIGINS: "https://app.example, https://a.example:8443/,http://127.0.0.1:3000" };
+  const origins = ["https://app.example", "https://a.example:8443", "http://127.0.0.1:3000"];
+  expect(settings(env).checkout_origins).toEqual(origins);
+});
+
+test.each([
+  { STRIPE_SECRET_KEY: "pk_test_secret" },
+  { STRIPE_SECRET_KEY: "sk_test_secret\n" },
+  { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET: "secret" },
+  { STRIPE_SECRET_KEY, STRIPE_API_BASE: "https://secret.example" },
+  { STRIPE_SECRET_KEY, STRIPE_API_BASE: "http://127.0.0.1.secret.example" },
+  { CHECKOUT_ORIGINS: "http://secret.example" },
+  { CHECKOUT_ORIGINS: "https://app.example/secret" },
+  { CHECKOUT_ORIGINS: "https://user:secret@app.example" },
+  { CHECKOUT_ORIGINS: "https://app.example,,secret" },
+  { CHECKOUT_ORIGINS: "*" },
+])("a binding that is not what it should be is refused by its name: %j", (bound) => {
+  let problem: unknown;
+  try {
+    settings({ DATABASE_URL, ...bound });
+  } catch (error) {
+    problem = error;
+  }
+  expect(problem).toMatchObject({ code: "misconfigured" });
+  const cause = problem instanceof Error && problem.cause instanceof Error ? problem.cause.message : "";
+  expect(cause).toContain(Object.keys(bound).at(-1));
+  expect(cause).not.toContain("secret.");
+  expect(cause).not.toContain("_secret");
 });
 
 test("a refusal names the binding and never its value", () => {

@@ -62,8 +62,16 @@ test("only src/db knows the Neon driver", () => {
   expect(files.filter((file) => /\bneon\(/.test(textOf(file)))).toEqual(["src/db/run.ts"]);
 });
 
+test("only src/outside/stripe knows Stripe's package, and only when it is used", () => {
+  const importers = files.filter((file) => /["']stripe["'/]/.test(textOf(file)));
+  expect(importers.every((file) => file.startsWith("src/outside/stripe/"))).toBe(true);
+  for (const file of importers) expect(textOf(file), file).not.toMatch(/^import (?!type\b)[^;]*"stripe["/]/m);
+  expect(files.filter((file) => textOf(file).includes('import("stripe")'))).toEqual(["src/outside/stripe/client.ts"]);
+});
+
 test("only src/env.ts names a binding", () => {
-  const readers = files.filter((file) => /\b(?:DATABASE_[A-Z_]+|ASSETS)\b|\benv\.[A-Z]/.test(textOf(file)));
+  const bindings = /\b(?:DATABASE_[A-Z_]+|STRIPE_[A-Z_]+|CHECKOUT_ORIGINS|ASSETS)\b|\benv\.[A-Z]/;
+  const readers = files.filter((file) => bindings.test(textOf(file)));
   expect(readers).toEqual(["src/env.ts"]);
 });
 
@@ -77,7 +85,10 @@ test("zod comes as a namespace, for the bundle has no object `z`", () => {
 
 test("no interactive transaction, and no time of the Worker's in what it sends", () => {
   for (const file of files) {
-    expect(textOf(file), file).not.toMatch(/\.transaction\(|\bbegin;|\bnew Date\(|\btoISOString\b/i);
+    expect(textOf(file), file).not.toMatch(/\.transaction\(|["'`]begin\b/i);
+    // Stripe's time may be written as an instant; there is no other that is not the database's.
+    if (file === "src/outside/stripe/instant.ts") expect(textOf(file)).not.toMatch(/Date\.now|new Date\(\)/);
+    else expect(textOf(file), file).not.toMatch(/\bnew Date\(|\btoISOString\b/i);
   }
 });
 

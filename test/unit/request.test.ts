@@ -57,5 +57,7 @@ test("a failure is logged as an error with its causes, without connection string
   expect(text).toContain("outer");
   expect(text).toContain("postgres://… and tg_…");
   expect(text).not.toContain("password");
+  const keys = ["sk_test_51Abc", "rk_live_51Abc", "whsec_abc/+=", "sk_live_51***cdef"];
+  for (const key of keys) expect(describeError(new Error(`Invalid API Key: ${key} given`))).not.toMatch(/51|abc|cdef/);
   expect(describeError("thrown as text")).toBe('"thrown as text"');
 });
