@@ -4,13 +4,25 @@
 -- @defaults
 alter default privileges revoke execute on functions from public;
 
+-- @schema billing
+create schema if not exists "billing";
+grant usage on schema "billing" to tollgate_worker;
+
 -- @schema ledger
 create schema if not exists "ledger";
 grant usage on schema "ledger" to tollgate_worker;
 
+-- @schema messages
+create schema if not exists "messages";
+grant usage on schema "messages" to tollgate_worker;
+
 -- @schema ops
 create schema if not exists "ops";
 grant usage on schema "ops" to tollgate_worker;
+
+-- @schema payments
+create schema if not exists "payments";
+grant usage on schema "payments" to tollgate_worker;
 
 -- @schema people
 create schema if not exists "people";
@@ -25,13 +37,13 @@ create domain ledger.amount as bigint constraint amount_within check (value betw
 -- ledger.transaction_kind: what a movement is.
 create domain ledger.transaction_kind as text constraint transaction_kind_known check (value in (
     'grant', 'reset', 'spend', 'hold', 'settle', 'release', 'hold_expire', 'expire', 'take_back', 'give_back', 'reverse',
-    'limit', 'adjust'));
+    'limit', 'adjust', 'roll_over'));
 
 -- @before ledger.word
 -- ledger.word: the name of a unit or a pool.
 create domain ledger.word as text constraint word_plain check (value ~ '^[a-z][a-z0-9_]{0,31}$');
 
--- @tables ledger.account, ledger.hold, ledger.lot, ledger.transaction, ops.alarm, ops.audit, ops.clock, ops.parked, ops.request, ops.sweep, ops.sweep_run, ops.transition, people.api_key, people.workspace
+-- @tables billing.pack, billing.plan, billing.policy, billing.price, billing.renewal, billing.subscription, ledger.account, ledger.hold, ledger.lot, ledger.transaction, messages.outbox, ops.alarm, ops.audit, ops.clock, ops.cursor, ops.event, ops.parked, ops.request, ops.sweep, ops.sweep_run, ops.transition, payments.customer, payments.dispute, payments.intent, payments.payment, payments.purchase, payments.refund, people.api_key, people.workspace
 CREATE TABLE "ledger"."account" (
 	"owner_id" uuid NOT NULL,
 	"unit" "ledger"."word" NOT NULL,
@@ -86,6 +98,56 @@ CREATE TABLE "ops"."clock" (
 	CONSTRAINT "clock_pk" PRIMARY KEY("singleton"),
 	CONSTRAINT "clock_one_row" CHECK (singleton)
 );
+CREATE TABLE "ops"."cursor" (
+	"name" text NOT NULL,
+	"since" timestamp with time zone NOT NULL,
+	"until" timestamp with time zone,
+	"position" text,
+	CONSTRAINT "cursor_pk" PRIMARY KEY("name")
+);
+CREATE TABLE "payments"."customer" (
+	"workspace_id" uuid NOT NULL,
+	"provider" text NOT NULL,
+	"number" integer NOT NULL,
+	"provider_id" text,
+	"lease_token" uuid,
+	"leased_until" timestamp with time zone,
+	"claimed_at" timestamp with time zone NOT NULL,
+	"deleted_at" timestamp with time zone,
+	CONSTRAINT "customer_pk" PRIMARY KEY("workspace_id","provider","number"),
+	CONSTRAINT "customer_provider_id_once" UNIQUE("provider","provider_id")
+);
+CREATE TABLE "payments"."dispute" (
+	"provider" text NOT NULL,
+	"id" text NOT NULL,
+	"intent_id" text NOT NULL,
+	"amount_minor" "ledger"."amount" NOT NULL,
+	"state" text NOT NULL,
+	"seen_at" timestamp with time zone NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "dispute_pk" PRIMARY KEY("provider","id"),
+	CONSTRAINT "dispute_state_known" CHECK (state in ('inquiry', 'open', 'won', 'lost'))
+);
+CREATE TABLE "ops"."event" (
+	"provider" text NOT NULL,
+	"id" text NOT NULL,
+	"type" text NOT NULL,
+	"subject" text,
+	"state" text NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"fact" jsonb,
+	"payload" text NOT NULL,
+	"outcome" text,
+	"error" text,
+	"waits_for" text,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone,
+	"occurred_at" timestamp with time zone NOT NULL,
+	"received_at" timestamp with time zone NOT NULL,
+	"applied_at" timestamp with time zone,
+	CONSTRAINT "event_pk" PRIMARY KEY("provider","id"),
+	CONSTRAINT "event_due_while_open" CHECK ((state in ('parked', 'failed', 'fetching')) = (next_attempt_at is not null))
+);
 CREATE TABLE "ledger"."hold" (
 	"owner_id" uuid NOT NULL,
 	"id" uuid NOT NULL,
@@ -106,6 +168,17 @@ CREATE TABLE "ledger"."hold" (
 	CONSTRAINT "hold_settled_within" CHECK (settled <= amount),
 	CONSTRAINT "hold_ended_when_not_held" CHECK ((state = 'held') = (ended_at is null))
 );
+CREATE TABLE "payments"."intent" (
+	"provider" text NOT NULL,
+	"id" text NOT NULL,
+	"payment_id" uuid,
+	"customer" text,
+	"refunded_seen" "ledger"."amount" DEFAULT 0 NOT NULL,
+	"link_due_at" timestamp with time zone,
+	"link_attempts" integer DEFAULT 0 NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "intent_pk" PRIMARY KEY("provider","id")
+);
 CREATE TABLE "ledger"."lot" (
 	"owner_id" uuid NOT NULL,
 	"unit" "ledger"."word" NOT NULL,
@@ -118,12 +191,48 @@ CREATE TABLE "ledger"."lot" (
 	"expired" "ledger"."amount" DEFAULT 0 NOT NULL,
 	"recovered" "ledger"."amount" DEFAULT 0 NOT NULL,
 	"covered" "ledger"."amount" DEFAULT 0 NOT NULL,
+	"forgiven" "ledger"."amount" DEFAULT 0 NOT NULL,
 	"payment_id" uuid,
 	"expires_at" timestamp with time zone,
 	"closed_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "lot_pk" PRIMARY KEY("owner_id","unit","id"),
 	CONSTRAINT "lot_empty_when_nothing_left" CHECK (empty = (available = 0))
+);
+CREATE TABLE "messages"."outbox" (
+	"id" uuid NOT NULL,
+	"channel" text NOT NULL,
+	"kind" text NOT NULL,
+	"workspace_id" uuid,
+	"dedupe_key" text NOT NULL,
+	"body" jsonb NOT NULL,
+	"state" text NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"due_at" timestamp with time zone,
+	"lease_token" uuid,
+	"leased_until" timestamp with time zone,
+	"error" text,
+	"settled_at" timestamp with time zone,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "outbox_pk" PRIMARY KEY("id"),
+	CONSTRAINT "outbox_dedupe_once" UNIQUE("channel","dedupe_key"),
+	CONSTRAINT "outbox_due_while_open" CHECK ((state in ('queued', 'sending')) = (due_at is not null))
+);
+CREATE TABLE "billing"."pack" (
+	"id" uuid NOT NULL,
+	"code" text NOT NULL,
+	"number" integer NOT NULL,
+	"kind" text NOT NULL,
+	"name" text NOT NULL,
+	"quantity" "ledger"."amount" NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "pack_pk" PRIMARY KEY("id"),
+	CONSTRAINT "pack_number_once" UNIQUE("code","number"),
+	CONSTRAINT "pack_code_is_word" CHECK (code ~ '^[a-z][a-z0-9_]{0,49}$'),
+	CONSTRAINT "pack_kind_known" CHECK (kind in ('credit_pack', 'retail_token')),
+	CONSTRAINT "pack_name_length" CHECK (char_length(name) between 1 and 200),
+	CONSTRAINT "pack_quantity_positive" CHECK (quantity > 0)
 );
 CREATE TABLE "ops"."parked" (
 	"sweep" text NOT NULL,
@@ -136,6 +245,131 @@ CREATE TABLE "ops"."parked" (
 	"until" timestamp with time zone NOT NULL,
 	CONSTRAINT "parked_pk" PRIMARY KEY("sweep","subject")
 );
+CREATE TABLE "payments"."payment" (
+	"id" uuid NOT NULL,
+	"workspace_id" uuid NOT NULL,
+	"provider" text NOT NULL,
+	"reference" text NOT NULL,
+	"purchase_id" uuid,
+	"subscription_id" uuid,
+	"amount_minor" "ledger"."amount" NOT NULL,
+	"currency" text NOT NULL,
+	"refunded" "ledger"."amount" DEFAULT 0 NOT NULL,
+	"disputed" "ledger"."amount" DEFAULT 0 NOT NULL,
+	"reckoned" integer DEFAULT 0 NOT NULL,
+	"paid_at" timestamp with time zone NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "payment_pk" PRIMARY KEY("id"),
+	CONSTRAINT "payment_reference_once" UNIQUE("provider","reference")
+);
+CREATE TABLE "billing"."plan" (
+	"id" uuid NOT NULL,
+	"code" text NOT NULL,
+	"number" integer NOT NULL,
+	"name" text NOT NULL,
+	"included_credits" "ledger"."amount" NOT NULL,
+	"rollover_cap" "ledger"."amount",
+	"rollover_expires_in" interval,
+	"seats" "ledger"."amount",
+	"storage_bytes" "ledger"."amount",
+	"trial_days" integer NOT NULL,
+	"grace_days" integer NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "plan_pk" PRIMARY KEY("id"),
+	CONSTRAINT "plan_number_once" UNIQUE("code","number"),
+	CONSTRAINT "plan_code_is_word" CHECK (code ~ '^[a-z][a-z0-9_]{0,49}$'),
+	CONSTRAINT "plan_name_length" CHECK (char_length(name) between 1 and 200),
+	CONSTRAINT "plan_days_within" CHECK (trial_days between 0 and 730 and grace_days between 0 and 365),
+	CONSTRAINT "plan_rollover_whole" CHECK (rollover_cap is not null or rollover_expires_in is null)
+);
+CREATE TABLE "billing"."policy" (
+	"singleton" boolean DEFAULT true NOT NULL,
+	"after_end" text DEFAULT 'read_only' NOT NULL,
+	"shortfall" text DEFAULT 'debt' NOT NULL,
+	CONSTRAINT "policy_pk" PRIMARY KEY("singleton"),
+	CONSTRAINT "policy_one_row" CHECK (singleton),
+	CONSTRAINT "policy_after_end_known" CHECK (after_end in ('read_only', 'open')),
+	CONSTRAINT "policy_shortfall_known" CHECK (shortfall in ('debt', 'clamp', 'freeze'))
+);
+CREATE TABLE "billing"."price" (
+	"id" uuid NOT NULL,
+	"plan_id" uuid,
+	"pack_id" uuid,
+	"currency" text NOT NULL,
+	"amount_minor" "ledger"."amount" NOT NULL,
+	"interval_unit" text,
+	"interval_count" integer,
+	"lookup_key" text NOT NULL,
+	"provider_id" text,
+	CONSTRAINT "price_pk" PRIMARY KEY("id"),
+	CONSTRAINT "price_lookup_key_once" UNIQUE("lookup_key"),
+	CONSTRAINT "price_provider_id_once" UNIQUE("provider_id"),
+	CONSTRAINT "price_of_plan_once" UNIQUE("plan_id","currency","interval_unit","interval_count"),
+	CONSTRAINT "price_of_pack_once" UNIQUE("pack_id","currency"),
+	CONSTRAINT "price_of_one" CHECK ((plan_id is null) <> (pack_id is null)),
+	CONSTRAINT "price_currency_form" CHECK (currency ~ '^[a-z]{3}$'),
+	CONSTRAINT "price_interval_of_plans" CHECK ((plan_id is null) = (interval_unit is null) and (interval_unit is null) = (interval_count is null)),
+	CONSTRAINT "price_interval_known" CHECK (interval_unit in ('day', 'week', 'month', 'year') and interval_count between 1 and 36)
+);
+CREATE TABLE "payments"."purchase" (
+	"id" uuid NOT NULL,
+	"workspace_id" uuid NOT NULL,
+	"kind" text NOT NULL,
+	"provider" text NOT NULL,
+	"state" text NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"plan_id" uuid,
+	"pack_id" uuid,
+	"price_id" uuid NOT NULL,
+	"quantity" integer NOT NULL,
+	"amount_minor" "ledger"."amount" NOT NULL,
+	"currency" text NOT NULL,
+	"trial_days" integer NOT NULL,
+	"success_url" text NOT NULL,
+	"cancel_url" text NOT NULL,
+	"provider_id" text,
+	"url" text,
+	"awaits_payment" text,
+	"subscription_id" uuid,
+	"payment_id" uuid,
+	"lease_token" uuid,
+	"leased_until" timestamp with time zone,
+	"check_due_at" timestamp with time zone,
+	"expires_at" timestamp with time zone NOT NULL,
+	"ended_at" timestamp with time zone,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "purchase_pk" PRIMARY KEY("id"),
+	CONSTRAINT "purchase_provider_id_once" UNIQUE("provider","provider_id"),
+	CONSTRAINT "purchase_kind_known" CHECK (kind in ('subscription', 'credit_pack', 'retail_token')),
+	CONSTRAINT "purchase_of_one" CHECK ((plan_id is null) <> (pack_id is null)),
+	CONSTRAINT "purchase_quantity_positive" CHECK (quantity > 0),
+	CONSTRAINT "purchase_ended_when_not_pending" CHECK ((state = 'pending') = (ended_at is null))
+);
+CREATE TABLE "payments"."refund" (
+	"provider" text NOT NULL,
+	"id" text NOT NULL,
+	"intent_id" text NOT NULL,
+	"amount_minor" "ledger"."amount" NOT NULL,
+	"state" text NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "refund_pk" PRIMARY KEY("provider","id")
+);
+CREATE TABLE "billing"."renewal" (
+	"subscription_id" uuid NOT NULL,
+	"invoice" text NOT NULL,
+	"kind" text NOT NULL,
+	"state" text NOT NULL,
+	"plan_id" uuid NOT NULL,
+	"price_id" uuid NOT NULL,
+	"amount" "ledger"."amount" NOT NULL,
+	"starts_at" timestamp with time zone NOT NULL,
+	"ends_at" timestamp with time zone NOT NULL,
+	"payment_id" uuid NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "renewal_pk" PRIMARY KEY("subscription_id","invoice"),
+	CONSTRAINT "renewal_kind_known" CHECK (kind in ('period', 'upgrade')),
+	CONSTRAINT "renewal_state_known" CHECK (state in ('given', 'waiting', 'late'))
+);
 CREATE TABLE "ops"."request" (
 	"workspace_id" uuid,
 	"idempotency_key" text NOT NULL,
@@ -144,6 +378,46 @@ CREATE TABLE "ops"."request" (
 	"answer" json NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "request_once" UNIQUE NULLS NOT DISTINCT("workspace_id","idempotency_key")
+);
+CREATE TABLE "billing"."subscription" (
+	"id" uuid NOT NULL,
+	"workspace_id" uuid NOT NULL,
+	"collection" text NOT NULL,
+	"provider_id" text,
+	"plan_id" uuid,
+	"price_id" uuid,
+	"quantity" integer NOT NULL,
+	"state" text NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
+	"current_period_start" timestamp with time zone,
+	"current_period_end" timestamp with time zone,
+	"trial_end" timestamp with time zone,
+	"cancel_at" timestamp with time zone,
+	"canceled_at" timestamp with time zone,
+	"ended_at" timestamp with time zone,
+	"next_price_id" uuid,
+	"next_price_at" timestamp with time zone,
+	"schedule_id" text,
+	"past_due_since" timestamp with time zone,
+	"healthy_at" timestamp with time zone,
+	"seen_at" timestamp with time zone,
+	"seen_rank" integer DEFAULT 0 NOT NULL,
+	"synced_at" timestamp with time zone,
+	"sync_due_at" timestamp with time zone,
+	"sync_token" uuid,
+	"sync_attempts" integer DEFAULT 0 NOT NULL,
+	"superseded_by" uuid,
+	"undone_at" timestamp with time zone,
+	"renewed_from" timestamp with time zone,
+	"renewed_until" timestamp with time zone,
+	"seats_given" "ledger"."amount",
+	"bytes_given" "ledger"."amount",
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "subscription_pk" PRIMARY KEY("id"),
+	CONSTRAINT "subscription_provider_id_once" UNIQUE("provider_id"),
+	CONSTRAINT "subscription_collection_known" CHECK (collection in ('stripe', 'balance')),
+	CONSTRAINT "subscription_quantity_positive" CHECK (quantity > 0),
+	CONSTRAINT "subscription_ended_when_over" CHECK ((state in ('canceled', 'incomplete_expired')) = (ended_at is not null))
 );
 CREATE TABLE "ops"."sweep" (
 	"name" text NOT NULL,
@@ -191,21 +465,1246 @@ CREATE TABLE "ops"."transition" (
 CREATE TABLE "people"."workspace" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
+	"read_only_from" timestamp with time zone,
+	"read_only_reason" text,
+	"frozen_at" timestamp with time zone,
+	"frozen_reason" text,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "workspace_pk" PRIMARY KEY("id"),
 	CONSTRAINT "workspace_name_length" CHECK (char_length(name) between 1 and 200)
 );
 ALTER TABLE "people"."api_key" ADD CONSTRAINT "api_key_workspace" FOREIGN KEY ("workspace_id") REFERENCES "people"."workspace"("id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "payments"."dispute" ADD CONSTRAINT "dispute_intent" FOREIGN KEY ("provider","intent_id") REFERENCES "payments"."intent"("provider","id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "payments"."intent" ADD CONSTRAINT "intent_payment" FOREIGN KEY ("payment_id") REFERENCES "payments"."payment"("id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "billing"."price" ADD CONSTRAINT "price_plan" FOREIGN KEY ("plan_id") REFERENCES "billing"."plan"("id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "billing"."price" ADD CONSTRAINT "price_pack" FOREIGN KEY ("pack_id") REFERENCES "billing"."pack"("id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "payments"."refund" ADD CONSTRAINT "refund_intent" FOREIGN KEY ("provider","intent_id") REFERENCES "payments"."intent"("provider","id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "billing"."renewal" ADD CONSTRAINT "renewal_subscription" FOREIGN KEY ("subscription_id") REFERENCES "billing"."subscription"("id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_plan" FOREIGN KEY ("plan_id") REFERENCES "billing"."plan"("id") ON DELETE no action ON UPDATE no action;
+ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_price" FOREIGN KEY ("price_id") REFERENCES "billing"."price"("id") ON DELETE no action ON UPDATE no action;
 CREATE INDEX "account_expiry_due" ON "ledger"."account" USING btree ("next_expiry","owner_id","unit") WHERE next_expiry is not null;
 CREATE UNIQUE INDEX "alarm_open_once" ON "ops"."alarm" USING btree ("code","subject") WHERE closed_at is null;
 CREATE INDEX "api_key_of_workspace" ON "people"."api_key" USING btree ("workspace_id","id");
 CREATE INDEX "audit_of_workspace" ON "ops"."audit" USING btree ("workspace_id","id");
+CREATE UNIQUE INDEX "customer_live_once" ON "payments"."customer" USING btree ("workspace_id","provider") WHERE deleted_at is null;
+CREATE INDEX "dispute_of_intent" ON "payments"."dispute" USING btree ("provider","intent_id");
+CREATE INDEX "event_due" ON "ops"."event" USING btree ("next_attempt_at","provider","id") WHERE next_attempt_at is not null;
+CREATE INDEX "event_waiting" ON "ops"."event" USING btree ("waits_for") WHERE waits_for is not null;
+CREATE INDEX "event_of_state" ON "ops"."event" USING btree ("state","received_at","id");
+CREATE INDEX "event_age" ON "ops"."event" USING btree ("received_at");
 CREATE INDEX "hold_open" ON "ledger"."hold" USING btree ("owner_id","unit","id") WHERE state = 'held';
 CREATE INDEX "hold_expiry_due" ON "ledger"."hold" USING btree ("expires_at","owner_id","id") WHERE state = 'held';
+CREATE INDEX "intent_of_payment" ON "payments"."intent" USING btree ("payment_id");
+CREATE INDEX "intent_link_due" ON "payments"."intent" USING btree ("link_due_at","provider","id") WHERE link_due_at is not null;
 CREATE INDEX "lot_drain" ON "ledger"."lot" USING btree ("owner_id","unit","drain_order","expires_at","id") WHERE not empty;
+CREATE INDEX "outbox_due" ON "messages"."outbox" USING btree ("channel","due_at","id") WHERE due_at is not null;
+CREATE INDEX "outbox_age" ON "messages"."outbox" USING btree ("settled_at") WHERE settled_at is not null;
+CREATE INDEX "payment_of_workspace" ON "payments"."payment" USING btree ("workspace_id","id");
+CREATE UNIQUE INDEX "purchase_of_plan_open_once" ON "payments"."purchase" USING btree ("workspace_id") WHERE kind = 'subscription' and state = 'pending';
+CREATE INDEX "purchase_of_workspace" ON "payments"."purchase" USING btree ("workspace_id","id");
+CREATE INDEX "purchase_check_due" ON "payments"."purchase" USING btree ("check_due_at","id") WHERE check_due_at is not null;
+CREATE INDEX "refund_of_intent" ON "payments"."refund" USING btree ("provider","intent_id");
+CREATE UNIQUE INDEX "renewal_upgrade_once" ON "billing"."renewal" USING btree ("subscription_id","plan_id","ends_at") WHERE kind = 'upgrade';
+CREATE INDEX "renewal_waiting" ON "billing"."renewal" USING btree ("subscription_id") WHERE state = 'waiting';
 CREATE INDEX "request_age" ON "ops"."request" USING btree ("created_at");
+CREATE UNIQUE INDEX "subscription_live_once" ON "billing"."subscription" USING btree ("workspace_id") WHERE ended_at is null and superseded_by is null;
+CREATE INDEX "subscription_of_workspace" ON "billing"."subscription" USING btree ("workspace_id","id");
+CREATE INDEX "subscription_sync_due" ON "billing"."subscription" USING btree ("sync_due_at","id") WHERE sync_due_at is not null;
+CREATE INDEX "subscription_superseded" ON "billing"."subscription" USING btree ("superseded_by") WHERE superseded_by is not null and undone_at is null;
 CREATE INDEX "sweep_run_of_name" ON "ops"."sweep_run" USING btree ("name","id");
 CREATE INDEX "sweep_run_age" ON "ops"."sweep_run" USING btree ("started_at","id");
+
+-- @routine billing.apply_subscription
+-- billing.apply_subscription: takes the state that an event tells, if it is newer than what is known (B2).
+-- The rule: `canceled` and `incomplete_expired` are final, and `deleted` always applies. Else the provider's time decides, which has
+--   whole seconds: within one, `created` is older than any other; what differs otherwise, or was sent before the object was last
+--   fetched, is in doubt: the row is fetched (law: order). What is older is left.
+-- Locks: the workspace, then the subscription, then what follows. Waits for (TG010): the customer, the price.
+-- Callers: ops.apply_event
+create or replace function billing.apply_subscription(provider text, fact jsonb, occurred_at timestamptz, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid := payments.workspace_of(apply_subscription.provider, apply_subscription.fact ->> 'customer');
+  v_rank integer := case apply_subscription.fact ->> 'event' when 'created' then 0 when 'deleted' then 2 else 1 end;
+  v_row record;
+  v_differs boolean;
+begin
+  if v_workspace is null then
+    perform ops.wait_for('customer:' || coalesce(apply_subscription.fact ->> 'customer', ''));
+  end if;
+  perform people.lock_workspace(v_workspace);
+  select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at, s.state, s.past_due_since, s.healthy_at into strict v_row
+    from billing.subscription s
+   where s.id = billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
+
+  if v_row.ended_at is not null then
+    return 'final';
+  elsif v_rank < 2 then
+    v_differs := billing.differs(v_row.id, apply_subscription.fact);
+    if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then
+      perform billing.note_past_due(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
+      return 'stale';
+    elsif not v_differs then
+      update billing.subscription s
+         set seen_at = apply_subscription.occurred_at, seen_rank = v_rank
+       where s.id = v_row.id;
+      return 'same';
+    elsif (apply_subscription.occurred_at, v_rank) = (v_row.seen_at, v_row.seen_rank) then
+      perform billing.mark_sync(v_row.id);
+      return 'tie';
+    elsif apply_subscription.occurred_at <= v_row.synced_at + interval '1 minute' then
+      -- Clocks differ by seconds; what was fetched may be newer than this.
+      perform billing.mark_sync(v_row.id);
+      return 'doubt';
+    end if;
+  end if;
+  perform billing.write_state(v_row.id, apply_subscription.fact, apply_subscription.occurred_at, v_rank, null,
+    apply_subscription.caused_by);
+  return 'written';
+end
+$$;
+revoke all on function "billing"."apply_subscription"(text, jsonb, timestamptz, text) from public, tollgate_worker;
+
+-- @routine billing.begin_change
+-- billing.begin_change: what the provider is to be asked for, so that a workspace's subscription changes: `upgrade` (now, prorated),
+-- `downgrade` (when the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
+-- was scheduled is not made). Nothing of it is true before the provider says so: billing.sync_subscription writes the answer.
+-- Guarantees: if that answer is lost, a sweep fetches it; an audit row in the same statement.
+-- Refuses: no_subscription, plan_unknown, price_unknown, price_not_published, change_invalid (with why).
+-- Locks: the workspace, then the subscription. Callers: worker
+create or replace function billing.begin_change(
+  workspace_id uuid,
+  change text,
+  plan_code text,
+  plan_number integer,
+  inout quantity integer,
+  caused_by text,
+  out id uuid,
+  out provider_id text,
+  out schedule_id text,
+  out price_provider_id text,
+  out current_price_provider_id text,
+  out current_period_end timestamptz,
+  out asked_at timestamptz,
+  out generation integer
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_price record;
+  v_offer record;
+begin
+  perform people.lock_workspace(begin_change.workspace_id);
+  select s.id, s.provider_id, s.schedule_id, s.quantity, s.state, s.cancel_at, s.current_period_end, s.price_id into v_row
+    from billing.subscription s
+   where s.workspace_id = begin_change.workspace_id and s.ended_at is null and s.superseded_by is null
+     and s.provider_id is not null and s.price_id is not null
+     for no key update;
+  if not found then
+    perform ops.refuse('no_subscription');
+  end if;
+  select p.provider_id, p.currency, p.interval_unit, p.interval_count into strict v_price
+    from billing.price p
+   where p.id = v_row.price_id;
+  begin_change.price_provider_id := v_price.provider_id;
+  if begin_change.change in ('upgrade', 'downgrade') then
+    v_offer := billing.offer(begin_change.plan_code, begin_change.plan_number, null, v_price.currency, v_price.interval_unit,
+      v_price.interval_count);
+    begin_change.price_provider_id := v_offer.price_provider_id;
+    if v_offer.price_id = v_row.price_id and begin_change.quantity is not distinct from v_row.quantity then
+      perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is what the subscription has'));
+    end if;
+  elsif begin_change.change = 'quantity' and begin_change.quantity is null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'there is nothing to change'));
+  elsif begin_change.change = 'uncancel' and v_row.cancel_at is null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is not being cancelled'));
+  elsif begin_change.change = 'keep' and v_row.schedule_id is null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'no change is scheduled'));
+  end if;
+  if begin_change.change in ('upgrade', 'downgrade', 'quantity') and v_row.state not in ('active', 'trialing') then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'the subscription is ' || v_row.state));
+  end if;
+  begin_change.quantity := coalesce(begin_change.quantity, v_row.quantity);
+  begin_change.id := v_row.id;
+  begin_change.provider_id := v_row.provider_id;
+  begin_change.schedule_id := v_row.schedule_id;
+  begin_change.current_price_provider_id := v_price.provider_id;
+  begin_change.current_period_end := v_row.current_period_end;
+  begin_change.asked_at := ops.now();
+  update billing.subscription s
+     set sync_due_at = least(s.sync_due_at, ops.now() + interval '1 minute')
+   where s.id = v_row.id
+  returning s.version into begin_change.generation;
+  perform ops.record_change(
+    workspace_id => begin_change.workspace_id, actor => begin_change.caused_by,
+    action => 'subscription.' || begin_change.change, subject => 'subscription:' || v_row.id,
+    detail => jsonb_build_object('plan', begin_change.plan_code, 'quantity', begin_change.quantity));
+end
+$$;
+revoke all on function "billing"."begin_change"(uuid, text, text, integer, integer, text) from public, tollgate_worker;
+grant execute on function "billing"."begin_change"(uuid, text, text, integer, integer, text) to tollgate_worker;
+
+-- @routine billing.choose_live
+-- billing.choose_live: which of a workspace's subscriptions is kept: the one that is, until it is over, or was never paid and
+-- another one is. One that is kept now, and was superseded, gives what its invoices had been waiting to give.
+-- Locks: the caller holds the workspace's row; then the subscriptions. Callers: billing.write_state, billing.note_checkout
+create or replace function billing.choose_live(workspace_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_kept record;
+  v_other record;
+begin
+  select s.id, s.state into v_kept
+    from billing.subscription s
+   where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.superseded_by is null;
+  select s.id, s.state into v_other
+    from billing.subscription s
+   where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.superseded_by is not null
+     and s.undone_at is null
+   order by s.state = 'incomplete', s.id
+   limit 1;
+  if v_other.id is null or v_kept.id is not null and not (v_kept.state = 'incomplete' and v_other.state <> 'incomplete') then
+    return;
+  end if;
+  update billing.subscription s set superseded_by = v_other.id
+   where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.id <> v_other.id;
+  update billing.subscription s set superseded_by = null where s.id = v_other.id;
+  perform billing.give_waiting(v_other.id, choose_live.caused_by);
+end
+$$;
+revoke all on function "billing"."choose_live"(uuid, text) from public, tollgate_worker;
+
+-- @routine billing.claim_syncs
+-- billing.claim_syncs: subscriptions that are to be fetched from the provider, each for one Worker until `lease` has passed (and
+-- longer after each try that came to nothing). `generations[i]` is what billing.sync_subscription compares with.
+-- Locks: the subscriptions' rows, SKIP LOCKED. Callers: worker
+create or replace function billing.claim_syncs(
+  batch integer,
+  lease interval,
+  out ids uuid[],
+  out provider_ids text[],
+  out generations integer[],
+  out asked_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  claim_syncs.ids := '{}';
+  claim_syncs.provider_ids := '{}';
+  claim_syncs.generations := '{}';
+  claim_syncs.asked_at := ops.now();
+  for v_row in
+    with due as materialized (
+      select s.id from billing.subscription s
+       where s.sync_due_at <= (select ops.now())
+       order by s.sync_due_at, s.id
+       limit claim_syncs.batch
+         for no key update skip locked
+    )
+    update billing.subscription s
+       set sync_due_at = ops.now() + greatest(claim_syncs.lease,
+             least(interval '6 hours', interval '1 minute' * power(2, least(s.sync_attempts, 9)))),
+           sync_token = uuidv7(), sync_attempts = s.sync_attempts + 1
+      from due
+     where s.id = due.id
+    returning s.id, s.provider_id, s.version
+  loop
+    claim_syncs.ids := claim_syncs.ids || v_row.id;
+    claim_syncs.provider_ids := claim_syncs.provider_ids || v_row.provider_id;
+    claim_syncs.generations := claim_syncs.generations || v_row.version;
+  end loop;
+end
+$$;
+revoke all on function "billing"."claim_syncs"(integer, interval) from public, tollgate_worker;
+grant execute on function "billing"."claim_syncs"(integer, interval) to tollgate_worker;
+
+-- @routine billing.create_pack
+-- billing.create_pack: a version of what is bought once: credits, or tokens for one piece of work each. Equal to the newest
+-- version, it is that one (`created` false). Guarantees: of two at once, one makes the version; an audit row in the same statement.
+-- Refuses: constraints pack_*, price_*. Locks: the pack's code (advisory). Callers: worker, the command `npm run db:seed`
+create or replace function billing.create_pack(
+  inout code text,
+  kind text,
+  name text,
+  quantity bigint,
+  currencies text[],
+  amounts_minor bigint[],
+  caused_by text,
+  out id uuid,
+  out number integer,
+  out created boolean,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_newest record;
+  v_same boolean := false;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('billing.pack:' || create_pack.code, 0));
+  select p.id, p.number, p.created_at,
+         (p.kind, p.name, p.quantity) is not distinct from (create_pack.kind, create_pack.name, create_pack.quantity) as same
+    into v_newest
+    from billing.pack p
+   where p.code = create_pack.code
+   order by p.number desc
+   limit 1;
+  if v_newest.same then
+    v_same := not exists (
+      select from (
+        select r.currency, r.amount_minor::bigint as amount_minor from billing.price r where r.pack_id = v_newest.id) stands
+      full join unnest(create_pack.currencies, create_pack.amounts_minor) asked(currency, amount_minor)
+        on (asked.currency, asked.amount_minor) = (stands.currency, stands.amount_minor)
+       where asked.currency is null or stands.currency is null);
+  end if;
+  create_pack.created := not v_same;
+  if v_same then
+    create_pack.id := v_newest.id;
+    create_pack.number := v_newest.number;
+    create_pack.created_at := v_newest.created_at;
+    return;
+  end if;
+
+  create_pack.id := uuidv7();
+  create_pack.number := coalesce(v_newest.number, 0) + 1;
+  create_pack.created_at := ops.now();
+  insert into billing.pack (id, code, number, kind, name, quantity, created_at)
+  values (create_pack.id, create_pack.code, create_pack.number, create_pack.kind, create_pack.name, create_pack.quantity,
+          create_pack.created_at);
+  insert into billing.price (id, pack_id, currency, amount_minor, lookup_key)
+  select uuidv7(), create_pack.id, x.currency, x.amount_minor,
+         concat_ws('_', 'tollgate', create_pack.code, create_pack.number, x.currency)
+    from unnest(create_pack.currencies, create_pack.amounts_minor) x(currency, amount_minor);
+  perform ops.record_change(
+    workspace_id => null, actor => create_pack.caused_by, action => 'pack.create', subject => 'pack:' || create_pack.code,
+    detail => jsonb_build_object('number', create_pack.number, 'quantity', create_pack.quantity));
+end
+$$;
+revoke all on function "billing"."create_pack"(text, text, text, bigint, text[], bigint[], text) from public, tollgate_worker;
+grant execute on function "billing"."create_pack"(text, text, text, bigint, text[], bigint[], text) to tollgate_worker;
+
+-- @routine billing.create_plan
+-- billing.create_plan: a version of a plan with its prices. Equal to the newest version, it is that one (`created` false): so a
+-- file of plans may be loaded again and again (A14). Subscribers keep their version until they are moved.
+-- Guarantees: of two at once, one makes the version; an audit row in the same statement.
+-- Refuses: constraints plan_*, price_*. Locks: the plan's code (advisory). Callers: worker, the command `npm run db:seed`
+create or replace function billing.create_plan(
+  inout code text,
+  name text,
+  included_credits bigint,
+  rollover_cap bigint,
+  rollover_expires_in interval,
+  seats bigint,
+  storage_bytes bigint,
+  trial_days integer,
+  grace_days integer,
+  currencies text[],
+  interval_units text[],
+  interval_counts integer[],
+  amounts_minor bigint[],
+  caused_by text,
+  out id uuid,
+  out number integer,
+  out created boolean,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_newest record;
+  v_same boolean := false;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('billing.plan:' || create_plan.code, 0));
+  select p.id, p.number, p.created_at,
+         (p.name, p.included_credits, p.rollover_cap, p.rollover_expires_in, p.seats, p.storage_bytes, p.trial_days,
+          p.grace_days)
+         is not distinct from
+         (create_plan.name, create_plan.included_credits, create_plan.rollover_cap, create_plan.rollover_expires_in,
+          create_plan.seats, create_plan.storage_bytes, create_plan.trial_days, create_plan.grace_days) as same
+    into v_newest
+    from billing.plan p
+   where p.code = create_plan.code
+   order by p.number desc
+   limit 1;
+  if v_newest.same then
+    v_same := not exists (
+      select from (
+        select r.currency, r.interval_unit, r.interval_count, r.amount_minor::bigint as amount_minor
+          from billing.price r where r.plan_id = v_newest.id) stands
+      full join unnest(create_plan.currencies, create_plan.interval_units, create_plan.interval_counts, create_plan.amounts_minor)
+        asked(currency, interval_unit, interval_count, amount_minor)
+        on (asked.currency, asked.interval_unit, asked.interval_count, asked.amount_minor)
+         = (stands.currency, stands.interval_unit, stands.interval_count, stands.amount_minor)
+       where asked.currency is null or stands.currency is null);
+  end if;
+  create_plan.created := not v_same;
+  if v_same then
+    create_plan.id := v_newest.id;
+    create_plan.number := v_newest.number;
+    create_plan.created_at := v_newest.created_at;
+    return;
+  end if;
+
+  create_plan.id := uuidv7();
+  create_plan.number := coalesce(v_newest.number, 0) + 1;
+  create_plan.created_at := ops.now();
+  insert into billing.plan
+    (id, code, number, name, included_credits, rollover_cap, rollover_expires_in, seats, storage_bytes, trial_days,
+     grace_days, created_at)
+  values
+    (create_plan.id, create_plan.code, create_plan.number, create_plan.name, create_plan.included_credits,
+     create_plan.rollover_cap, create_plan.rollover_expires_in, create_plan.seats, create_plan.storage_bytes,
+     create_plan.trial_days, create_plan.grace_days, create_plan.created_at);
+  insert into billing.price (id, plan_id, currency, amount_minor, interval_unit, interval_count, lookup_key)
+  select uuidv7(), create_plan.id, x.currency, x.amount_minor, x.interval_unit, x.interval_count,
+         concat_ws('_', 'tollgate', create_plan.code, create_plan.number, x.currency, x.interval_count || x.interval_unit)
+    from unnest(create_plan.currencies, create_plan.interval_units, create_plan.interval_counts, create_plan.amounts_minor)
+      x(currency, interval_unit, interval_count, amount_minor);
+  perform ops.record_change(
+    workspace_id => null, actor => create_plan.caused_by, action => 'plan.create',
+    subject => 'plan:' || create_plan.code,
+    detail => jsonb_build_object('number', create_plan.number, 'included_credits', create_plan.included_credits));
+end
+$$;
+revoke all on function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text) from public, tollgate_worker;
+grant execute on function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text) to tollgate_worker;
+
+-- @routine billing.differs
+-- billing.differs: does what the provider says of a subscription differ from what is known of it?
+-- Callers: billing.apply_subscription, billing.sync_subscription
+create or replace function billing.differs(id uuid, fact jsonb)
+  returns boolean
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_differs boolean;
+begin
+  select (s.state, p.provider_id, s.quantity, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at,
+          s.schedule_id)
+         is distinct from
+         (differs.fact ->> 'status', differs.fact ->> 'price', coalesce((differs.fact ->> 'quantity')::integer, 1),
+          billing.second_of(differs.fact, 'current_period_start'), billing.second_of(differs.fact, 'current_period_end'),
+          billing.second_of(differs.fact, 'trial_end'), billing.second_of(differs.fact, 'cancel_at'),
+          differs.fact ->> 'schedule')
+         or differs.fact ? 'next_price' and n.provider_id is distinct from differs.fact ->> 'next_price'
+    into strict v_differs
+    from billing.subscription s
+    left join billing.price p on p.id = s.price_id
+    left join billing.price n on n.id = s.next_price_id
+   where s.id = differs.id;
+  return v_differs;
+end
+$$;
+revoke all on function "billing"."differs"(uuid, jsonb) from public, tollgate_worker;
+
+-- @routine billing.duplicates_settle
+-- billing.duplicates_settle: of two subscriptions of a workspace that were both paid, one is kept. The other is cancelled at the
+-- provider and what it took is refunded (outbox), under an alarm: but only when the provider has said of both, since the
+-- second was first heard of, that they live.
+-- Guarantees: once per subscription. Locks: the workspace, then the subscriptions. Callers: worker (sweep duplicates_settle)
+create or replace function billing.duplicates_settle(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_candidate record;
+  v_row record;
+begin
+  duplicates_settle.processed := 0;
+  duplicates_settle.failed := 0;
+  duplicates_settle.more := false;
+  for v_candidate in
+    select s.id, s.workspace_id from billing.subscription s
+     where s.superseded_by is not null and s.undone_at is null and s.ended_at is null
+     order by s.id
+     limit duplicates_settle.batch
+  loop
+    perform people.lock_workspace(v_candidate.workspace_id);
+    select s.id, s.provider_id, s.state, s.created_at, s.synced_at, s.sync_due_at, k.id as kept, k.provider_id as kept_provider_id,
+           k.state as kept_state, k.synced_at as kept_synced_at
+      into v_row
+      from billing.subscription s
+      join billing.subscription k on k.id = s.superseded_by
+     where s.id = v_candidate.id and s.undone_at is null and s.ended_at is null and k.ended_at is null;
+    continue when not found;
+    if v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at then
+      perform billing.mark_sync(v_row.kept);
+      continue;
+    end if;
+    -- What was never paid runs out by itself, or is paid yet.
+    continue when v_row.state = 'incomplete' or v_row.kept_state = 'incomplete' or v_row.synced_at is null;
+    update billing.subscription s set undone_at = ops.now() where s.id = v_row.id;
+    perform messages.enqueue('stripe', 'undo_subscription', v_candidate.workspace_id, 'undo:' || v_row.provider_id,
+      jsonb_build_object('subscription', v_row.provider_id));
+    perform ops.raise_alarm('subscription_duplicate', v_row.provider_id,
+      jsonb_build_object('workspace_id', v_candidate.workspace_id, 'kept', v_row.kept_provider_id));
+    duplicates_settle.processed := duplicates_settle.processed + 1;
+  end loop;
+end
+$$;
+revoke all on function "billing"."duplicates_settle"(integer) from public, tollgate_worker;
+grant execute on function "billing"."duplicates_settle"(integer) to tollgate_worker;
+
+-- @routine billing.ensure_subscription
+-- billing.ensure_subscription: the row of a provider's subscription, made if it is not there: nothing is known of it yet, so it
+-- is to be fetched. Where another one of the workspace's lives, it is superseded until that one is known to be over.
+-- Locks: the caller holds the workspace's row; then the subscription's. Refuses: SQLSTATE TG011 when it is another workspace's.
+-- Callers: billing.apply_subscription, billing.renew, billing.note_checkout
+create or replace function billing.ensure_subscription(workspace_id uuid, provider_id text)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_live uuid;
+begin
+  select s.id, s.workspace_id into v_row
+    from billing.subscription s
+   where s.provider_id = ensure_subscription.provider_id
+     for no key update;
+  if not found then
+    select s.id into v_live
+      from billing.subscription s
+     where s.workspace_id = ensure_subscription.workspace_id and s.ended_at is null and s.superseded_by is null;
+    insert into billing.subscription
+      (id, workspace_id, collection, provider_id, quantity, state, superseded_by, sync_due_at, created_at)
+    values
+      (uuidv7(), ensure_subscription.workspace_id, 'stripe', ensure_subscription.provider_id, 1, 'incomplete', v_live,
+       ops.now(), ops.now())
+    returning id, workspace_id into v_row;
+    if v_live is not null then
+      -- Is that one really alive? Nobody is cancelled before the provider has said so of both.
+      perform billing.mark_sync(v_live);
+    end if;
+  elsif v_row.workspace_id <> ensure_subscription.workspace_id then
+    raise exception using errcode = 'TG011',
+      message = format('subscription %s is another workspace''s', ensure_subscription.provider_id);
+  end if;
+  return v_row.id;
+end
+$$;
+revoke all on function "billing"."ensure_subscription"(uuid, text) from public, tollgate_worker;
+
+-- @routine billing.follow
+-- billing.follow: what a workspace's subscription means for it: whether it is read-only, and from when; its seats; its storage.
+-- Who owes has the plan's grace from the first moment that it owed; a subscription paused for want of a payment method, and one
+--   that is over (policy after_end), leave the workspace read-only at once. One that was never paid means nothing.
+-- Guarantees: a function of the rows alone, so that it ends the same in whatever order they came to be so.
+-- Locks: the caller holds the workspace's row; then the subscription, then the accounts. Callers: billing's routines
+create or replace function billing.follow(workspace_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_after_end text;
+  v_seats bigint;
+  v_bytes bigint;
+begin
+  select s.id, s.version, s.state, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
+         p.seats, p.storage_bytes, p.grace_days
+    into v_row
+    from billing.subscription s
+    left join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = follow.workspace_id and s.superseded_by is null
+     and s.state not in ('incomplete', 'incomplete_expired')
+   order by s.ended_at is null desc, s.ended_at desc, s.id desc
+   limit 1;
+  if not found then
+    return;
+  end if;
+  select p.after_end into strict v_after_end from billing.policy p;
+  if v_row.state in ('past_due', 'unpaid') then
+    perform people.set_read_only(follow.workspace_id,
+      v_row.past_due_since + make_interval(days => coalesce(v_row.grace_days, 0)), v_row.state);
+  elsif v_row.state = 'paused' then
+    perform people.set_read_only(follow.workspace_id, v_row.healthy_at, 'paused');
+  elsif v_row.state = 'canceled' and v_after_end = 'read_only' then
+    perform people.set_read_only(follow.workspace_id, v_row.ended_at, 'canceled');
+  else
+    perform people.set_read_only(follow.workspace_id, null, null);
+  end if;
+
+  v_seats := case when v_row.state = 'canceled' then 0 else v_row.seats * v_row.quantity end;
+  v_bytes := case when v_row.state = 'canceled' then 0 else v_row.storage_bytes end;
+  if v_row.seats is not null and v_seats is distinct from v_row.seats_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'seat', amount => v_seats,
+      idempotency_key => 'tg:seats:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  if v_row.storage_bytes is not null and v_bytes is distinct from v_row.bytes_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'byte', amount => v_bytes,
+      idempotency_key => 'tg:bytes:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  update billing.subscription s
+     set seats_given = case when v_row.seats is null then s.seats_given else v_seats end,
+         bytes_given = case when v_row.storage_bytes is null then s.bytes_given else v_bytes end
+   where s.id = v_row.id
+     and (v_row.seats is not null and v_seats is distinct from s.seats_given
+       or v_row.storage_bytes is not null and v_bytes is distinct from s.bytes_given);
+end
+$$;
+revoke all on function "billing"."follow"(uuid) from public, tollgate_worker;
+
+-- @routine billing.give_late
+-- billing.give_late: an invoice of a period that another has followed: of its credits there is left what would have rolled over.
+-- Locks: the caller holds workspace and subscription; then the account. Callers: billing.give_waiting
+create or replace function billing.give_late(
+  workspace_id uuid,
+  invoice text,
+  plan_id uuid,
+  amount bigint,
+  payment_id uuid,
+  caused_by text
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_plan record;
+  v_room bigint;
+begin
+  select p.rollover_cap, p.rollover_expires_in into strict v_plan from billing.plan p where p.id = give_late.plan_id;
+  if v_plan.rollover_cap is null then
+    return;
+  end if;
+  select v_plan.rollover_cap - coalesce(sum(x.available) filter (where x.pool = 'rollover'), 0) into v_room
+    from ledger.balance_of(give_late.workspace_id, 'credit') b
+   cross join lateral unnest(b.pools, b.pool_available) x(pool, available);
+  if least(v_room, give_late.amount) > 0 then
+    perform ledger.grant(owner_id => give_late.workspace_id, unit => 'credit', pool => 'rollover',
+      amount => least(v_room, give_late.amount), expires_at => ops.now() + v_plan.rollover_expires_in, reason => null,
+      idempotency_key => 'tg:invoice:' || give_late.invoice, caused_by => give_late.caused_by,
+      payment_id => give_late.payment_id);
+  end if;
+end
+$$;
+revoke all on function "billing"."give_late"(uuid, text, uuid, bigint, uuid, text) from public, tollgate_worker;
+
+-- @routine billing.give_period
+-- billing.give_period: a period begins: what is left of the last rolls over as the plan says, and the pool `subscription` becomes
+-- the plan's amount. No other pool is touched (A3). Locks: the caller holds workspace and subscription; then the account.
+-- Callers: billing.give_waiting
+create or replace function billing.give_period(id uuid, workspace_id uuid, invoice text, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_renewal record;
+begin
+  select r.amount, r.starts_at, r.ends_at, r.payment_id, p.rollover_cap, p.rollover_expires_in into strict v_renewal
+    from billing.renewal r join billing.plan p on p.id = r.plan_id
+   where r.subscription_id = give_period.id and r.invoice = give_period.invoice;
+  if v_renewal.rollover_cap is not null then
+    perform ledger.roll_over(owner_id => give_period.workspace_id, unit => 'credit', pool => 'subscription',
+      cap => v_renewal.rollover_cap, expires_at => ops.now() + v_renewal.rollover_expires_in,
+      idempotency_key => 'tg:rollover:' || give_period.invoice, caused_by => give_period.caused_by);
+  end if;
+  perform ledger.reset(owner_id => give_period.workspace_id, unit => 'credit', pool => 'subscription',
+    amount => v_renewal.amount, expires_at => null, reason => null, idempotency_key => 'tg:invoice:' || give_period.invoice,
+    caused_by => give_period.caused_by, payment_id => v_renewal.payment_id);
+  update billing.subscription s set renewed_from = v_renewal.starts_at, renewed_until = v_renewal.ends_at
+   where s.id = give_period.id;
+end
+$$;
+revoke all on function "billing"."give_period"(uuid, uuid, text, text) from public, tollgate_worker;
+
+-- @routine billing.give_upgrade
+-- billing.give_upgrade: the positive difference of included credits for what is left of the period, counted from the better of
+-- the plan that was left and the plan that the period began with. Locks: the caller holds workspace and subscription.
+-- Callers: billing.give_waiting
+create or replace function billing.give_upgrade(id uuid, workspace_id uuid, invoice text, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_renewal record;
+  v_began_with bigint;
+  v_part numeric;
+  v_amount bigint;
+begin
+  select r.amount, r.price_id, r.starts_at, r.ends_at, r.payment_id, p.included_credits into strict v_renewal
+    from billing.renewal r join billing.plan p on p.id = r.plan_id
+   where r.subscription_id = give_upgrade.id and r.invoice = give_upgrade.invoice;
+  select r.amount into v_began_with
+    from billing.renewal r
+   where r.subscription_id = give_upgrade.id and r.kind = 'period' and r.state = 'given'
+     and r.starts_at <= v_renewal.starts_at
+   order by r.starts_at desc
+   limit 1;
+  v_part := billing.part_of_period(v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at);
+  v_amount := floor(v_part * least(v_renewal.amount, v_renewal.included_credits - coalesce(v_began_with, 0)));
+  if v_amount > 0 then
+    perform ledger.grant(owner_id => give_upgrade.workspace_id, unit => 'credit', pool => 'subscription', amount => v_amount,
+      expires_at => null, reason => null, idempotency_key => 'tg:invoice:' || give_upgrade.invoice,
+      caused_by => give_upgrade.caused_by, payment_id => v_renewal.payment_id);
+  end if;
+  if v_part = 1 then
+    update billing.subscription s
+       set renewed_from = greatest(s.renewed_from, v_renewal.starts_at), renewed_until = greatest(s.renewed_until, v_renewal.ends_at)
+     where s.id = give_upgrade.id;
+  end if;
+end
+$$;
+revoke all on function "billing"."give_upgrade"(uuid, uuid, text, text) from public, tollgate_worker;
+
+-- @routine billing.give_waiting
+-- billing.give_waiting: gives what a subscription's invoices are waiting to give, period by period, if its time has come.
+-- Locks: the caller holds the workspace's row; then the subscription, then the account.
+-- Callers: billing.renew, billing.choose_live
+create or replace function billing.give_waiting(id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_renewal record;
+  v_state text;
+begin
+  for v_renewal in
+    select r.invoice, r.kind, r.plan_id, r.price_id, r.amount, r.starts_at, r.ends_at, r.payment_id from billing.renewal r
+     where r.subscription_id = give_waiting.id and r.state = 'waiting'
+     order by r.starts_at, r.kind, r.invoice
+  loop
+    select s.workspace_id, s.ended_at, s.superseded_by, s.renewed_from, s.renewed_until into strict v_row
+      from billing.subscription s
+     where s.id = give_waiting.id
+       for no key update;
+    if v_row.ended_at is not null then
+      v_state := 'late';
+    elsif v_row.superseded_by is not null then
+      v_state := 'waiting';
+    elsif v_renewal.kind = 'period' then
+      v_state := case when v_renewal.starts_at < v_row.renewed_from then 'late' else 'given' end;
+    else
+      v_state := case
+        when v_row.renewed_from is null then 'waiting'
+        when v_renewal.starts_at < v_row.renewed_from then 'late'
+        -- A change of interval begins a period of its own.
+        when v_renewal.starts_at < v_row.renewed_until
+          or billing.part_of_period(v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at) = 1 then 'given'
+        else 'waiting' end;
+    end if;
+    continue when v_state = 'waiting';
+    update billing.renewal r set state = v_state
+     where r.subscription_id = give_waiting.id and r.invoice = v_renewal.invoice;
+    if v_state = 'given' and v_renewal.kind = 'period' then
+      perform billing.give_period(give_waiting.id, v_row.workspace_id, v_renewal.invoice, give_waiting.caused_by);
+    elsif v_state = 'given' then
+      perform billing.give_upgrade(give_waiting.id, v_row.workspace_id, v_renewal.invoice, give_waiting.caused_by);
+    elsif v_row.ended_at is null and v_renewal.kind = 'period' then
+      perform billing.give_late(v_row.workspace_id, v_renewal.invoice, v_renewal.plan_id, v_renewal.amount,
+        v_renewal.payment_id, give_waiting.caused_by);
+    end if;
+    -- It may have been refunded before it gave.
+    perform payments.reckon(v_renewal.payment_id, give_waiting.caused_by);
+  end loop;
+end
+$$;
+revoke all on function "billing"."give_waiting"(uuid, text) from public, tollgate_worker;
+
+-- @routine billing.mark_sync
+-- billing.mark_sync: the subscription is in doubt: a sweep fetches it from the provider now.
+-- Callers: billing's and payments' routines
+create or replace function billing.mark_sync(id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update billing.subscription s
+     set sync_due_at = ops.now(), sync_token = null, sync_attempts = 0
+   where s.id = mark_sync.id and s.ended_at is null
+     and (s.sync_due_at is null or s.sync_due_at > ops.now() or s.sync_token is not null);
+end
+$$;
+revoke all on function "billing"."mark_sync"(uuid) from public, tollgate_worker;
+
+-- @routine billing.note_checkout
+-- billing.note_checkout: a checkout for a plan was paid: its subscription and its first period are known, whoever tells first.
+-- Until an event or the provider tells more, it is active (or in its trial). Answers the subscription's id.
+-- Locks: the caller holds the workspace's row; then the subscription, and the account. Callers: payments.finalize
+create or replace function billing.note_checkout(
+  workspace_id uuid,
+  provider_id text,
+  price_id uuid,
+  quantity integer,
+  trial_days integer,
+  invoice text,
+  paid_at timestamptz,
+  payment_id uuid,
+  caused_by text
+)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid := billing.ensure_subscription(note_checkout.workspace_id, note_checkout.provider_id);
+  v_price record;
+begin
+  select p.id, p.plan_id, p.provider_id, 
+         (p.interval_count || ' ' || p.interval_unit)::interval as every
+    into strict v_price
+    from billing.price p where p.id = note_checkout.price_id;
+  update billing.subscription s
+     set state = case when note_checkout.trial_days > 0 then 'trialing' else 'active' end,
+         plan_id = v_price.plan_id, price_id = v_price.id, quantity = note_checkout.quantity
+   where s.id = v_id and s.seen_at is null and s.synced_at is null and s.state = 'incomplete';
+  if found then
+    perform billing.choose_live(note_checkout.workspace_id, note_checkout.caused_by);
+    perform billing.follow(note_checkout.workspace_id);
+  end if;
+  if note_checkout.invoice is not null then
+    perform billing.renew(note_checkout.workspace_id, note_checkout.provider_id, note_checkout.invoice, 'period',
+      v_price.provider_id, null, note_checkout.paid_at,
+      note_checkout.paid_at + case when note_checkout.trial_days > 0
+        then make_interval(days => note_checkout.trial_days) else v_price.every end,
+      note_checkout.payment_id, note_checkout.caused_by);
+  end if;
+  return v_id;
+end
+$$;
+revoke all on function "billing"."note_checkout"(uuid, text, uuid, integer, integer, text, timestamptz, uuid, text) from public, tollgate_worker;
+
+-- @routine billing.note_past_due
+-- billing.note_past_due: an event that came late tells of an earlier moment when nothing was owed, or when something was
+-- already: the grace begins with the first since then, in whatever order they come.
+-- Locks: the caller holds the workspace's row. Callers: billing.apply_subscription
+create or replace function billing.note_past_due(id uuid, status text, occurred_at timestamptz)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid;
+begin
+  if note_past_due.status in ('past_due', 'unpaid') then
+    update billing.subscription s set past_due_since = note_past_due.occurred_at
+     where s.id = note_past_due.id and s.past_due_since > note_past_due.occurred_at
+       and (s.healthy_at is null or s.healthy_at < note_past_due.occurred_at)
+    returning s.workspace_id into v_workspace;
+    if found then
+      perform billing.follow(v_workspace);
+    end if;
+  else
+    update billing.subscription s set healthy_at = note_past_due.occurred_at
+     where s.id = note_past_due.id and (s.healthy_at is null or s.healthy_at < note_past_due.occurred_at);
+  end if;
+end
+$$;
+revoke all on function "billing"."note_past_due"(uuid, text, timestamptz) from public, tollgate_worker;
+
+-- @routine billing.offer
+-- billing.offer: what is sold under this code, in this currency and interval: the newest version, or the one that is named.
+-- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (the provider does not have it yet).
+-- Callers: payments.start_checkout, billing.begin_change
+create or replace function billing.offer(
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  out kind text,
+  out plan_id uuid,
+  out pack_id uuid,
+  out price_id uuid,
+  out price_provider_id text,
+  out amount_minor bigint,
+  out trial_days integer
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if offer.plan_code is not null then
+    select 'subscription', p.id, p.trial_days into offer.kind, offer.plan_id, offer.trial_days
+      from billing.plan p
+     where p.code = offer.plan_code and (offer.plan_number is null or p.number = offer.plan_number)
+     order by p.number desc
+     limit 1;
+    if not found then
+      perform ops.refuse('plan_unknown');
+    end if;
+    select r.id, r.provider_id, r.amount_minor into offer.price_id, offer.price_provider_id, offer.amount_minor
+      from billing.price r
+     where r.plan_id = offer.plan_id and r.currency = offer.currency and r.interval_unit = offer.interval_unit
+       and r.interval_count = offer.interval_count;
+  else
+    select p.kind, p.id, 0 into offer.kind, offer.pack_id, offer.trial_days
+      from billing.pack p
+     where p.code = offer.pack_code
+     order by p.number desc
+     limit 1;
+    if not found then
+      perform ops.refuse('pack_unknown');
+    end if;
+    select r.id, r.provider_id, r.amount_minor into offer.price_id, offer.price_provider_id, offer.amount_minor
+      from billing.price r
+     where r.pack_id = offer.pack_id and r.currency = offer.currency;
+  end if;
+  if offer.price_id is null then
+    perform ops.refuse('price_unknown');
+  elsif offer.price_provider_id is null then
+    perform ops.refuse('price_not_published');
+  end if;
+end
+$$;
+revoke all on function "billing"."offer"(text, integer, text, text, text, integer) from public, tollgate_worker;
+
+-- @routine billing.pack_quantity
+-- billing.pack_quantity: how many credits or tokens a pack's version holds. Callers: payments.finalize
+create or replace function billing.pack_quantity(pack_id uuid)
+  returns bigint
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select p.quantity from billing.pack p where p.id = pack_quantity.pack_id);
+end
+$$;
+revoke all on function "billing"."pack_quantity"(uuid) from public, tollgate_worker;
+
+-- @routine billing.part_of_period
+-- billing.part_of_period: how much of a price's period the span is, from 0 to 1. The period ends at `ends_at` and began an
+-- interval before, in UTC; where a month has no 31st, a day or three are forgiven.
+-- Callers: billing.give_waiting, billing.give_upgrade
+create or replace function billing.part_of_period(price_id uuid, starts_at timestamptz, ends_at timestamptz)
+  returns numeric
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_began_at timestamptz;
+begin
+  select ((part_of_period.ends_at at time zone 'UTC') - make_interval(
+           years => case r.interval_unit when 'year' then r.interval_count else 0 end,
+           months => case r.interval_unit when 'month' then r.interval_count else 0 end,
+           weeks => case r.interval_unit when 'week' then r.interval_count else 0 end,
+           days => case r.interval_unit when 'day' then r.interval_count else 0 end)) at time zone 'UTC'
+    into strict v_began_at
+    from billing.price r
+   where r.id = part_of_period.price_id;
+  return greatest(0, least(1, extract(epoch from part_of_period.ends_at - part_of_period.starts_at)
+    / extract(epoch from part_of_period.ends_at - v_began_at)));
+end
+$$;
+revoke all on function "billing"."part_of_period"(uuid, timestamptz, timestamptz) from public, tollgate_worker;
+
+-- @routine billing.price_at_provider
+-- billing.price_at_provider: the provider's id of a price. Callers: payments.claim_checkout
+create or replace function billing.price_at_provider(price_id uuid)
+  returns text
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select p.provider_id from billing.price p where p.id = price_at_provider.price_id);
+end
+$$;
+revoke all on function "billing"."price_at_provider"(uuid) from public, tollgate_worker;
+
+-- @routine billing.publish_price
+-- billing.publish_price: the provider has this price under this id. Events that waited for it are due at once. Publishing again
+-- changes nothing; another id takes the place of the first only by a person's doing at the provider.
+-- Refuses: not_found, constraint price_provider_id_once. Callers: the command `npm run stripe:setup`
+create or replace function billing.publish_price(
+  inout lookup_key text,
+  inout provider_id text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update billing.price p set provider_id = publish_price.provider_id where p.lookup_key = publish_price.lookup_key;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform ops.wake_events('price:' || publish_price.provider_id);
+end
+$$;
+revoke all on function "billing"."publish_price"(text, text) from public, tollgate_worker;
+
+-- @routine billing.renew
+-- billing.renew: what a paid invoice of a subscription gives, once for ever by its id, whoever tells of it and how often (A3).
+-- `period`: the pool `subscription` becomes the plan's amount; what was left rolls over as the plan says. `upgrade`: the difference
+--   of included credits, for the part of the period that is left, once per subscription, period and plan; a change of quantity alone
+--   gives nothing, nor does going back to what the period began with.
+-- An invoice whose period has been followed by another gives nothing any more but what would have rolled over; one of a
+--   subscription that is over gives nothing; an upgrade whose period has not begun waits for it.
+-- Locks: the caller holds the workspace's row; then the subscription, then the account. Waits for (TG010): the price.
+-- Callers: payments.apply_invoice, billing.note_checkout
+create or replace function billing.renew(
+  workspace_id uuid,
+  provider_id text,
+  invoice text,
+  kind text,
+  price text,
+  from_price text,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  payment_id uuid,
+  caused_by text
+)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid := billing.ensure_subscription(renew.workspace_id, renew.provider_id);
+  v_plan record;
+  v_from bigint;
+  v_known record;
+begin
+  update billing.renewal r
+     set starts_at = renew.starts_at, ends_at = renew.ends_at
+   where r.subscription_id = v_id and r.invoice = renew.invoice
+  returning r.kind, r.state, old.starts_at as starts_at into v_known;
+  if found then
+    -- The checkout knew of the period only about when it began.
+    if v_known.kind = 'period' then
+      update billing.subscription s set renewed_from = renew.starts_at, renewed_until = renew.ends_at
+       where s.id = v_id and s.renewed_from = v_known.starts_at and v_known.state = 'given';
+    end if;
+    return 'known';
+  end if;
+  select p.id, r.id as price_id, p.included_credits into v_plan
+    from billing.price r join billing.plan p on p.id = r.plan_id
+   where r.provider_id = renew.price;
+  if not found then
+    perform ops.wait_for('price:' || coalesce(renew.price, ''));
+  end if;
+  if renew.kind = 'upgrade' then
+    select p.included_credits into v_from
+      from billing.price r join billing.plan p on p.id = r.plan_id
+     where r.provider_id = renew.from_price;
+    -- Of a change whose other side is unknown, nobody can say the difference.
+    if v_from is null or v_from >= v_plan.included_credits then
+      return 'nothing';
+    end if;
+    insert into billing.renewal
+      (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
+    values
+      (v_id, renew.invoice, 'upgrade', 'waiting', v_plan.id, v_plan.price_id, v_plan.included_credits - v_from,
+       renew.starts_at, renew.ends_at, renew.payment_id, ops.now())
+    on conflict do nothing;
+    if not found then
+      return 'known';
+    end if;
+  else
+    insert into billing.renewal
+      (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
+    values
+      (v_id, renew.invoice, 'period', 'waiting', v_plan.id, v_plan.price_id, v_plan.included_credits, renew.starts_at,
+       renew.ends_at, renew.payment_id, ops.now());
+  end if;
+  perform billing.give_waiting(v_id, renew.caused_by);
+  return (select r.state from billing.renewal r where r.subscription_id = v_id and r.invoice = renew.invoice);
+end
+$$;
+revoke all on function "billing"."renew"(uuid, text, text, text, text, text, timestamptz, timestamptz, uuid, text) from public, tollgate_worker;
+
+-- @routine billing.second_of
+-- billing.second_of: an instant of a provider's, told in seconds since 1970; null for null.
+-- Callers: routines that read facts
+create or replace function billing.second_of(fact jsonb, member text)
+  returns timestamptz
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return to_timestamp((second_of.fact ->> second_of.member)::double precision);
+end
+$$;
+revoke all on function "billing"."second_of"(jsonb, text) from public, tollgate_worker;
+
+-- @routine billing.set_policy
+-- billing.set_policy: what the operator decides: `after_end` read_only or open: what a workspace is whose subscription is over;
+-- `shortfall` debt, clamp or freeze: what a refund does that takes back more than is there. It holds from the next event on.
+-- Guarantees: an audit row in the same statement. Callers: worker
+create or replace function billing.set_policy(
+  inout after_end text,
+  inout shortfall text,
+  caused_by text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update billing.policy p set after_end = set_policy.after_end, shortfall = set_policy.shortfall;
+  perform ops.record_change(
+    workspace_id => null, actor => set_policy.caused_by, action => 'policy.set', subject => 'policy',
+    detail => jsonb_build_object('after_end', set_policy.after_end, 'shortfall', set_policy.shortfall));
+end
+$$;
+revoke all on function "billing"."set_policy"(text, text, text) from public, tollgate_worker;
+grant execute on function "billing"."set_policy"(text, text, text) to tollgate_worker;
+
+-- @routine billing.shortfall
+-- billing.shortfall: the operator's policy for a refund that takes back more than is there: debt, clamp or freeze.
+-- Callers: payments.reckon
+create or replace function billing.shortfall()
+  returns text
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select p.shortfall from billing.policy p);
+end
+$$;
+revoke all on function "billing"."shortfall"() from public, tollgate_worker;
+
+-- @routine billing.standing_of
+-- billing.standing_of: the state of the workspace's subscription that lives (null: none does), and whether it ever had one: a
+-- trial is given once. Locks: the caller holds the workspace's row. Callers: payments.start_checkout
+create or replace function billing.standing_of(
+  workspace_id uuid,
+  out state text,
+  out had_one boolean
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select s.state into standing_of.state
+    from billing.subscription s
+   where s.workspace_id = standing_of.workspace_id and s.ended_at is null and s.superseded_by is null;
+  standing_of.had_one := exists (
+    select from billing.subscription s
+     where s.workspace_id = standing_of.workspace_id and s.state not in ('incomplete', 'incomplete_expired'));
+end
+$$;
+revoke all on function "billing"."standing_of"(uuid) from public, tollgate_worker;
+
+-- @routine billing.sync_subscription
+-- billing.sync_subscription: what the provider answered when it was asked for the subscription is written, if the row is still
+-- at the `generation` that it had before (compare-and-swap), or else asked for again. A null fact: there is no such thing there.
+-- `asked_at`: our time before the question: events of an earlier moment tell nothing new any more.
+-- Guarantees: right whoever else writes at once: the last to be written was asked for after all that was known.
+-- Locks: the workspace, then the subscription, then what follows. Refuses: not_found. Callers: worker
+create or replace function billing.sync_subscription(
+  inout id uuid,
+  generation integer,
+  asked_at timestamptz,
+  fact jsonb,
+  out outcome text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select s.workspace_id into v_row from billing.subscription s where s.id = sync_subscription.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  select s.workspace_id, s.version, s.ended_at, s.provider_id into strict v_row
+    from billing.subscription s
+   where s.id = sync_subscription.id
+     for no key update;
+  if v_row.ended_at is not null then
+    sync_subscription.outcome := 'final';
+  elsif sync_subscription.fact is null then
+    perform ops.raise_alarm('subscription_unknown_there', v_row.provider_id,
+      jsonb_build_object('workspace_id', v_row.workspace_id));
+    update billing.subscription s set sync_due_at = null, sync_token = null, synced_at = sync_subscription.asked_at
+     where s.id = sync_subscription.id;
+    sync_subscription.outcome := 'gone';
+  elsif not billing.differs(sync_subscription.id, sync_subscription.fact) then
+    update billing.subscription s
+       set sync_due_at = null, sync_token = null, sync_attempts = 0,
+           synced_at = greatest(s.synced_at, sync_subscription.asked_at)
+     where s.id = sync_subscription.id;
+    sync_subscription.outcome := 'same';
+  elsif v_row.version <> sync_subscription.generation then
+    perform billing.mark_sync(sync_subscription.id);
+    sync_subscription.outcome := 'moved_on';
+  else
+    perform billing.write_state(sync_subscription.id, sync_subscription.fact, null, null, sync_subscription.asked_at, 'sync');
+    sync_subscription.outcome := 'written';
+  end if;
+end
+$$;
+revoke all on function "billing"."sync_subscription"(uuid, integer, timestamptz, jsonb) from public, tollgate_worker;
+grant execute on function "billing"."sync_subscription"(uuid, integer, timestamptz, jsonb) to tollgate_worker;
+
+-- @routine billing.write_state
+-- billing.write_state: a subscription becomes what the provider says of it, and what follows from that is done.
+-- `seen_at`, `seen_rank`: the event's time and rank (null: it was fetched); `synced_at`: our time before it was fetched.
+-- When it ends, what its plan had given and nobody has spent ends with it (pools subscription and rollover), once.
+-- Locks: the caller holds the workspace's row; then the subscription, and what follows. Waits for (TG010): the price.
+-- Callers: billing.apply_subscription, billing.sync_subscription
+create or replace function billing.write_state(
+  id uuid,
+  fact jsonb,
+  seen_at timestamptz,
+  seen_rank integer,
+  synced_at timestamptz,
+  caused_by text
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_status text := case when write_state.fact ->> 'event' = 'deleted' then 'canceled' else write_state.fact ->> 'status' end;
+  v_over boolean := v_status in ('canceled', 'incomplete_expired');
+  v_owes boolean := v_status in ('past_due', 'unpaid');
+  v_at timestamptz := coalesce(write_state.seen_at, write_state.synced_at);
+  v_price record;
+  v_next uuid;
+  v_row record;
+begin
+  select p.id, p.plan_id into v_price from billing.price p where p.provider_id = write_state.fact ->> 'price';
+  if not found and not v_over then
+    perform ops.wait_for('price:' || coalesce(write_state.fact ->> 'price', ''));
+  end if;
+  select p.id into v_next from billing.price p where p.provider_id = write_state.fact ->> 'next_price';
+  update billing.subscription s
+     set state = v_status,
+         plan_id = coalesce(v_price.plan_id, s.plan_id),
+         price_id = coalesce(v_price.id, s.price_id),
+         quantity = coalesce((write_state.fact ->> 'quantity')::integer, 1),
+         current_period_start = billing.second_of(write_state.fact, 'current_period_start'),
+         current_period_end = billing.second_of(write_state.fact, 'current_period_end'),
+         trial_end = billing.second_of(write_state.fact, 'trial_end'),
+         cancel_at = billing.second_of(write_state.fact, 'cancel_at'),
+         canceled_at = billing.second_of(write_state.fact, 'canceled_at'),
+         ended_at = case when v_over then coalesce(billing.second_of(write_state.fact, 'ended_at'), v_at) end,
+         schedule_id = write_state.fact ->> 'schedule',
+         -- An event names the schedule and not what it will do: whoever fetches it knows.
+         next_price_id = case when write_state.fact ->> 'schedule' is null then null
+           when write_state.fact ? 'next_price' then v_next else s.next_price_id end,
+         next_price_at = case when write_state.fact ->> 'schedule' is null then null
+           when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
+           else s.next_price_at end,
+         past_due_since = case when v_owes then coalesce(s.past_due_since, v_at) end,
+         healthy_at = case when v_owes then s.healthy_at else greatest(s.healthy_at, v_at) end,
+         seen_at = greatest(s.seen_at, write_state.seen_at),
+         seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
+           then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,
+         synced_at = greatest(s.synced_at, write_state.synced_at),
+         sync_due_at = case when v_over then null
+           when write_state.synced_at is not null then null
+           when write_state.fact ->> 'schedule' is distinct from s.schedule_id then ops.now()
+           -- Made provisionally, and told now.
+           when s.seen_at is null then null
+           else s.sync_due_at end,
+         sync_token = null,
+         sync_attempts = 0
+   where s.id = write_state.id
+  returning s.workspace_id, s.provider_id, s.superseded_by, old.renewed_from into strict v_row;
+  if v_over and v_row.superseded_by is null and v_row.renewed_from is not null then
+    perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'subscription', amount => 0,
+      expires_at => null, reason => 'the subscription has ended', idempotency_key => 'tg:ended:' || write_state.id,
+      caused_by => write_state.caused_by);
+    perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'rollover', amount => 0,
+      expires_at => null, reason => 'the subscription has ended',
+      idempotency_key => 'tg:ended:' || write_state.id || ':rollover', caused_by => write_state.caused_by);
+  end if;
+  perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
+  perform billing.follow(v_row.workspace_id);
+end
+$$;
+revoke all on function "billing"."write_state"(uuid, jsonb, timestamptz, integer, timestamptz, text) from public, tollgate_worker;
 
 -- @routine ledger.add_lot
 -- ledger.add_lot: a new lot of `given`; debt is paid from it first, the rest becomes available.
@@ -1082,7 +2581,8 @@ revoke all on function "ledger"."put_back"(uuid, text, uuid, bigint) from public
 -- @routine ledger.recover
 -- ledger.recover: takes up to `amount` of what one lot gave back from its account: from the lot, then (for what the lot
 -- lacks because it was spent or is held) from the other lots in drain order, then as debt. What had expired or been reset
--- never becomes debt. `taken` says how much; `sides`, `lots`, `amounts` are the entries for it, without the far side.
+-- never becomes debt. With `forgive`, nothing becomes debt: what would is the lot's `forgiven`, for ever. `taken` says how
+-- much, `lacking` what became debt or was forgiven; `sides`, `lots`, `amounts` are the entries for it, without the far side.
 -- Guarantees: of what a lot was given, nothing is recovered twice. What others paid for the lot is `covered`, so that they
 --   are compensated when it comes back (ledger.put_back) or is given again (ledger.give_again).
 -- Locks: the caller holds the account's row; then the lots. The account's available and debt are moved here.
@@ -1092,7 +2592,9 @@ create or replace function ledger.recover(
   unit text,
   lot_id uuid,
   amount bigint,
+  forgive boolean default false,
   out taken bigint,
+  out lacking bigint,
   out sides text[],
   out lots uuid[],
   out amounts bigint[]
@@ -1106,6 +2608,7 @@ declare
   v_from_lot bigint;
   v_lacking bigint;
   v_from_others bigint;
+  v_forgiven bigint := 0;
 begin
   select l.given, l.available, l.expired, l.recovered into strict v_lot
     from ledger.lot l
@@ -1117,16 +2620,22 @@ begin
   v_from_lot := least(recover.amount, v_lot.available);
   v_lacking := least(recover.amount - v_from_lot, v_lot.given - v_lot.available - v_lot.expired - v_lot.recovered);
   v_from_others := least(v_lacking, v_account.available - v_from_lot);
+  if recover.forgive then
+    v_forgiven := v_lacking - v_from_others;
+    v_lacking := v_from_others;
+  end if;
 
   update ledger.lot l
      set available = l.available - v_from_lot, empty = (l.available = v_from_lot),
-         recovered = l.recovered + v_from_lot + v_lacking, covered = l.covered + v_lacking
+         recovered = l.recovered + v_from_lot + v_lacking, covered = l.covered + v_lacking,
+         forgiven = l.forgiven + v_forgiven
    where l.owner_id = recover.owner_id and l.unit = recover.unit and l.id = recover.lot_id;
   update ledger.account a
      set available = a.available - v_from_lot - v_from_others, debt = a.debt + v_lacking - v_from_others
    where a.owner_id = recover.owner_id and a.unit = recover.unit;
 
   recover.taken := v_from_lot + v_lacking;
+  recover.lacking := v_lacking - v_from_others + v_forgiven;
   recover.sides := '{}';
   recover.lots := '{}';
   recover.amounts := '{}';
@@ -1150,7 +2659,7 @@ begin
   end if;
 end
 $$;
-revoke all on function "ledger"."recover"(uuid, text, uuid, bigint) from public, tollgate_worker;
+revoke all on function "ledger"."recover"(uuid, text, uuid, bigint, boolean) from public, tollgate_worker;
 
 -- @routine ledger.refuse_unbalanced
 -- ledger.refuse_unbalanced: the trigger function that keeps half a movement out of the ledger, whoever writes it.
@@ -1398,6 +2907,69 @@ end
 $$;
 revoke all on function "ledger"."reverse"(uuid, text, uuid, text, text) from public, tollgate_worker;
 grant execute on function "ledger"."reverse"(uuid, text, uuid, text, text) to tollgate_worker;
+
+-- @routine ledger.roll_over
+-- ledger.roll_over: what a pool has left goes on in the pool `rollover`, up to `cap` there, until `expires_at`. A renewal does
+-- this before it resets the pool.
+-- Guarantees: each part keeps its payment, so that a refund of it still finds what it gave: what goes on is `expired` in its
+--   old lot and given in the new one. Nothing to roll over, or no room under the cap: nothing is written.
+-- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused.
+-- Callers: billing.renew
+create or replace function ledger.roll_over(
+  owner_id uuid,
+  unit text,
+  pool text,
+  cap bigint,
+  expires_at timestamptz,
+  idempotency_key text,
+  caused_by text
+)
+  returns bigint
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_account record;
+  v_lot record;
+  v_new record;
+  v_room bigint;
+  v_part bigint;
+  v_moved bigint := 0;
+  v_sides text[] := '{}';
+  v_lots uuid[] := '{}';
+  v_amounts bigint[] := '{}';
+begin
+  v_account := ledger.lock_account(roll_over.owner_id, roll_over.unit);
+  select roll_over.cap - coalesce(sum(l.available), 0) into v_room
+    from ledger.lot l
+   where l.owner_id = roll_over.owner_id and l.unit = roll_over.unit and not l.empty and l.pool = 'rollover';
+  for v_lot in
+    select l.id, l.available, l.payment_id from ledger.lot l
+     where l.owner_id = roll_over.owner_id and l.unit = roll_over.unit and not l.empty and l.pool = roll_over.pool
+     order by l.drain_order, l.expires_at, l.id
+  loop
+    v_part := least(v_lot.available, v_room);
+    exit when v_part <= 0;
+    v_room := v_room - v_part;
+    v_moved := v_moved + v_part;
+    update ledger.lot l
+       set available = l.available - v_part, empty = (l.available = v_part), expired = l.expired + v_part
+     where l.owner_id = roll_over.owner_id and l.unit = roll_over.unit and l.id = v_lot.id;
+    update ledger.account a set available = a.available - v_part
+     where a.owner_id = roll_over.owner_id and a.unit = roll_over.unit;
+    -- What is available owes nothing, so that no debt is to be paid.
+    v_new := ledger.add_lot(roll_over.owner_id, roll_over.unit, 'rollover', v_part, 0, roll_over.expires_at, v_lot.payment_id);
+    v_sides := v_sides || '{available,expired,issued,available}'::text[];
+    v_lots := v_lots || array[v_lot.id, v_lot.id, v_new.lot_id, v_new.lot_id];
+    v_amounts := v_amounts || array[-v_part, v_part, -v_part, v_part];
+  end loop;
+  if v_moved > 0 then
+    perform ledger.post(roll_over.owner_id, roll_over.unit, 'roll_over', v_moved, v_sides, v_lots, v_amounts,
+      roll_over.idempotency_key, roll_over.caused_by);
+  end if;
+  return v_moved;
+end
+$$;
+revoke all on function "ledger"."roll_over"(uuid, text, text, bigint, timestamptz, text, text) from public, tollgate_worker;
 
 -- @routine ledger.set_limit
 -- ledger.set_limit: an account's limit (seats, bytes) becomes `amount`, whatever of it is in use.
@@ -1901,6 +3473,8 @@ revoke all on function "ledger"."take"(uuid, text, bigint) from public, tollgate
 --   recovered amount is brought to the target (ledger.recover says where it comes from). `refunded`, `lost` and `paid` are
 --   the payment's totals so far, in its minor units, read by the caller under the payment's lock: so partial refunds
 --   accumulate, and any order and any repetition ends the same.
+-- With `forgive` (the operator's policy `clamp`) only what is there is taken: what was spent or is held is forgiven, and stays
+--   so whatever comes later. `shortfall` says what it lacked: what became debt, or was forgiven.
 -- What is given again goes to those who paid for it: to debt and other lots as far as these did (ledger.compensate, also when
 --   its lot is over), the rest to its lot, or to `expired` where that is over.
 -- Locks: per unit in order, account, then lots. Refuses: idempotency_key_expired, idempotency_key_reused (a key is used once
@@ -1914,7 +3488,9 @@ create or replace function ledger.take_back(
   paid bigint,
   idempotency_key text,
   caused_by text,
-  out taken bigint
+  forgive boolean default false,
+  out taken bigint,
+  out shortfall bigint
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -1927,6 +3503,7 @@ declare
   v_again bigint;
 begin
   take_back.taken := 0;
+  take_back.shortfall := 0;
   for v_unit in
     select distinct l.unit from ledger.lot l
      where l.owner_id = take_back.owner_id and l.payment_id = take_back.payment_id
@@ -1935,15 +3512,18 @@ begin
     perform ledger.lock_account(take_back.owner_id, v_unit);
     -- Only after the lock: another take-back of this payment has ended or waits.
     for v_lot in
-      select l.id, l.given, l.recovered from ledger.lot l
+      select l.id, l.given, l.recovered, l.forgiven from ledger.lot l
        where l.owner_id = take_back.owner_id and l.payment_id = take_back.payment_id and l.unit = v_unit
        order by l.id
     loop
       -- Of a payment of nothing, nothing can be refunded.
       v_target := coalesce(floor(v_lot.given::numeric
         * least(take_back.refunded::numeric + take_back.lost, take_back.paid) / nullif(take_back.paid, 0)), 0);
+      -- What was forgiven was never taken, and is the last to be given again.
+      v_target := v_target - least(v_target, v_lot.forgiven);
       if v_target > v_lot.recovered then
-        v_moved := ledger.recover(take_back.owner_id, v_unit, v_lot.id, v_target - v_lot.recovered);
+        v_moved := ledger.recover(take_back.owner_id, v_unit, v_lot.id, v_target - v_lot.recovered, take_back.forgive);
+        take_back.shortfall := take_back.shortfall + v_moved.lacking;
         continue when v_moved.taken = 0;
         perform ledger.post(take_back.owner_id, v_unit, 'take_back', v_moved.taken,
           v_moved.sides || 'taken_back'::text, v_moved.lots || v_lot.id, v_moved.amounts || v_moved.taken,
@@ -1961,7 +3541,7 @@ begin
   end loop;
 end
 $$;
-revoke all on function "ledger"."take_back"(uuid, uuid, bigint, bigint, bigint, text, text) from public, tollgate_worker;
+revoke all on function "ledger"."take_back"(uuid, uuid, bigint, bigint, bigint, text, text, boolean) from public, tollgate_worker;
 
 -- @routine ledger.verify
 -- ledger.verify: an owner's ledger proves itself, over all its units and all its history, in one snapshot.
@@ -2048,6 +3628,177 @@ $$;
 revoke all on function "ledger"."verify"(uuid) from public, tollgate_worker;
 grant execute on function "ledger"."verify"(uuid) to tollgate_worker;
 
+-- @routine messages.claim
+-- messages.claim: messages of a channel that are due, each for one Worker until `lease` has passed.
+-- Guarantees: of callers at once, one gets a message; what a Worker that died had claimed is due again by time. A message that
+--   was claimed 14 times and never settled is dead, under an alarm.
+-- Locks: the messages' rows, SKIP LOCKED. Callers: worker
+create or replace function messages.claim(
+  channel text,
+  batch integer,
+  lease interval,
+  out ids uuid[],
+  out kinds text[],
+  out bodies jsonb[],
+  out tokens uuid[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+  v_token uuid;
+begin
+  claim.ids := '{}';
+  claim.kinds := '{}';
+  claim.bodies := '{}';
+  claim.tokens := '{}';
+  for v_message in
+    select o.id, o.kind, o.body, o.attempts, o.state from messages.outbox o
+     where o.channel = claim.channel and o.due_at <= (select ops.now())
+     order by o.due_at, o.id
+     limit claim.batch
+       for no key update skip locked
+  loop
+    if v_message.attempts >= 14 and v_message.state = 'sending' then
+      update messages.outbox o
+         set state = 'dead', due_at = null, lease_token = null, leased_until = null,
+             error = coalesce(o.error, 'whoever sent it never came back'), settled_at = ops.now()
+       where o.id = v_message.id;
+      perform ops.raise_alarm('message_dead', v_message.id::text, jsonb_build_object('kind', v_message.kind));
+    else
+      v_token := uuidv7();
+      update messages.outbox o
+         set state = 'sending', attempts = o.attempts + 1, lease_token = v_token, leased_until = ops.now() + claim.lease,
+             due_at = ops.now() + claim.lease
+       where o.id = v_message.id;
+      claim.ids := claim.ids || v_message.id;
+      claim.kinds := claim.kinds || v_message.kind;
+      claim.bodies := claim.bodies || v_message.body;
+      claim.tokens := claim.tokens || v_token;
+    end if;
+  end loop;
+end
+$$;
+revoke all on function "messages"."claim"(text, integer, interval) from public, tollgate_worker;
+grant execute on function "messages"."claim"(text, integer, interval) to tollgate_worker;
+
+-- @routine messages.enqueue
+-- messages.enqueue: a message for the outside, in the statement that causes it. Once per channel and dedupe key.
+-- Callers: every routine that has something to say to the outside
+create or replace function messages.enqueue(
+  channel text,
+  kind text,
+  workspace_id uuid,
+  dedupe_key text,
+  body jsonb
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into messages.outbox (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at)
+  values (uuidv7(), enqueue.channel, enqueue.kind, enqueue.workspace_id, enqueue.dedupe_key, enqueue.body, 'queued',
+          ops.now(), ops.now())
+  on conflict on constraint outbox_dedupe_once do nothing;
+end
+$$;
+revoke all on function "messages"."enqueue"(text, text, uuid, text, jsonb) from public, tollgate_worker;
+
+-- @routine messages.fail
+-- messages.fail: a claimed message could not be delivered: it is due again later (a minute, two, four, … half a day), or, when
+-- `final` or after 14 tries, dead under an alarm. Guarantees: only the claim's holder says so. Refuses: not_found.
+-- Callers: worker
+create or replace function messages.fail(
+  inout id uuid,
+  token uuid,
+  error text,
+  final boolean,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o
+     set state = case when fail.final or o.attempts >= 14 then 'dead' else 'queued' end,
+         due_at = case when fail.final or o.attempts >= 14 then null
+           else ops.now() + least(interval '12 hours', interval '1 minute' * power(2, o.attempts - 1)) end,
+         lease_token = null, leased_until = null, error = fail.error
+   where o.id = fail.id and o.lease_token = fail.token and o.state = 'sending'
+  returning o.state, o.kind into v_message;
+  if found then
+    fail.state := v_message.state;
+    if v_message.state = 'dead' then
+      perform ops.raise_alarm('message_dead', fail.id::text,
+        jsonb_build_object('kind', v_message.kind, 'error', fail.error));
+    end if;
+    return;
+  end if;
+  select o.state into fail.state from messages.outbox o where o.id = fail.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "messages"."fail"(uuid, uuid, text, boolean) from public, tollgate_worker;
+grant execute on function "messages"."fail"(uuid, uuid, text, boolean) to tollgate_worker;
+
+-- @routine messages.outbox_expire
+-- messages.outbox_expire: drops delivered and canceled messages after 35 days. Dead ones stay until a person has dealt with them.
+-- Callers: worker (sweep outbox_expire)
+create or replace function messages.outbox_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with old as materialized (
+    select o.id from messages.outbox o
+     where o.settled_at <= (select ops.now()) - interval '35 days' and o.state in ('delivered', 'canceled')
+     order by o.settled_at
+     limit outbox_expire.batch
+       for update skip locked
+  )
+  delete from messages.outbox o using old where o.id = old.id;
+  get diagnostics outbox_expire.processed = row_count;
+  outbox_expire.failed := 0;
+  outbox_expire.more := outbox_expire.processed = outbox_expire.batch;
+end
+$$;
+revoke all on function "messages"."outbox_expire"(integer) from public, tollgate_worker;
+grant execute on function "messages"."outbox_expire"(integer) to tollgate_worker;
+
+-- @routine messages.settle
+-- messages.settle: a claimed message was delivered. Guarantees: only the claim's holder settles it; anyone else, and a second
+-- time, changes nothing. Answers the state that it has. Refuses: not_found. Callers: worker
+create or replace function messages.settle(
+  inout id uuid,
+  token uuid,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update messages.outbox o
+     set state = 'delivered', due_at = null, lease_token = null, leased_until = null, error = null, settled_at = ops.now()
+   where o.id = settle.id and o.lease_token = settle.token and o.state = 'sending'
+  returning o.state into settle.state;
+  if found then
+    return;
+  end if;
+  select o.state into settle.state from messages.outbox o where o.id = settle.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "messages"."settle"(uuid, uuid) from public, tollgate_worker;
+grant execute on function "messages"."settle"(uuid, uuid) to tollgate_worker;
+
 -- @routine ops.admit
 -- ops.admit: lets a write in: key, scope and workspace are checked, and the idempotency key is claimed.
 -- Guarantees: two calls with one key never run at once: the second waits here for the first's commit and then finds its
@@ -2055,7 +3806,10 @@ grant execute on function "ledger"."verify"(uuid) to tollgate_worker;
 --   `own` says that the stored answer was this very request's (a repeat after an unknown outcome), not a client's replay.
 --   The lock is only the waiting; what makes a second effect impossible is the unique key that ops.remember inserts.
 -- Locks: the request's key (advisory, until the end of the statement), before any row.
--- Refuses: as people.authenticate; idempotency_key_reused (another request stored under this key).
+-- A call that a workspace which is read-only or frozen may not make (all that do not say `even_read_only`) is refused only
+--   where it would run: what it answered before is answered again.
+-- Refuses: as people.authenticate; idempotency_key_reused (another request stored under this key); workspace_read_only,
+--   workspace_frozen (with the reason).
 -- Callers: worker
 create or replace function ops.admit(
   key_hash text,
@@ -2064,6 +3818,7 @@ create or replace function ops.admit(
   inout idempotency_key text,
   inout fingerprint text,
   inout request_id uuid,
+  even_read_only boolean default true,
   out workspace_id uuid,
   out key_id uuid,
   out caused_by text,
@@ -2074,6 +3829,7 @@ create or replace function ops.admit(
 as $$
 declare
   v_fingerprint bytea;
+  v_access record;
 begin
   admit.key_id := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
   admit.workspace_id := admit.workspace;
@@ -2097,10 +3853,16 @@ begin
   if v_fingerprint <> decode(admit.fingerprint, 'hex') then
     perform ops.refuse('idempotency_key_reused');
   end if;
+  if not admit.even_read_only and admit.replay is null then
+    v_access := people.access_of(admit.workspace_id);
+    if v_access.refusal is not null then
+      perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
+    end if;
+  end if;
 end
 $$;
-revoke all on function "ops"."admit"(text, text, uuid, text, text, uuid) from public, tollgate_worker;
-grant execute on function "ops"."admit"(text, text, uuid, text, text, uuid) to tollgate_worker;
+revoke all on function "ops"."admit"(text, text, uuid, text, text, uuid, boolean) from public, tollgate_worker;
+grant execute on function "ops"."admit"(text, text, uuid, text, text, uuid, boolean) to tollgate_worker;
 
 -- @routine ops.append_only
 -- ops.append_only: trigger function of tables whose rows are history: no UPDATE, DELETE or TRUNCATE, whoever asks.
@@ -2116,6 +3878,192 @@ begin
 end
 $$;
 revoke all on function "ops"."append_only"() from public, tollgate_worker;
+
+-- @routine ops.apply_event
+-- ops.apply_event: which routine a fact goes to. Answers in a word what it did. `event` names the cause of what it does.
+-- The times of a fact are the provider's, in seconds since 1970.
+-- Refuses: SQLSTATE TG011 for a fact of an unknown kind; TG010 (ops.wait_for) for one that came before what it refers to.
+-- Callers: ops.attempt_event
+create or replace function ops.apply_event(provider text, fact jsonb, event text, occurred_at timestamptz)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_cause text := 'event:' || apply_event.event;
+begin
+  case apply_event.fact ->> 'kind'
+    when 'subscription' then
+      return billing.apply_subscription(apply_event.provider, apply_event.fact, apply_event.occurred_at, v_cause);
+    when 'invoice' then
+      return payments.apply_invoice(apply_event.provider, apply_event.fact, v_cause);
+    when 'checkout' then
+      return payments.apply_checkout(apply_event.provider, apply_event.fact, v_cause);
+    when 'charge' then
+      return payments.apply_charge(apply_event.provider, apply_event.fact, v_cause);
+    when 'refund' then
+      return payments.apply_refund(apply_event.provider, apply_event.fact, v_cause);
+    when 'dispute' then
+      return payments.apply_dispute(apply_event.provider, apply_event.fact, apply_event.occurred_at, v_cause);
+    when 'customer' then
+      return payments.apply_customer_deleted(apply_event.provider, apply_event.fact ->> 'customer');
+    else
+      raise exception using errcode = 'TG011', message = format('no effect is known of %L', apply_event.fact ->> 'kind');
+  end case;
+end
+$$;
+revoke all on function "ops"."apply_event"(text, jsonb, text, timestamptz) from public, tollgate_worker;
+
+-- @routine ops.apply_fetched
+-- ops.apply_fetched: the object of an event was fetched: its effect is applied. A null fact without fault: the object concerns
+-- nothing of ours (or is gone). Guarantees: an event that another Worker has done meanwhile is left as it is.
+-- Refuses: not_found. Locks: the event's row, then what the effect locks. Callers: worker
+create or replace function ops.apply_fetched(
+  provider text,
+  id text,
+  fact jsonb,
+  fault text,
+  out state text,
+  out outcome text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select e.state into apply_fetched.state
+    from ops.event e
+   where e.provider = apply_fetched.provider and e.id = apply_fetched.id
+     for no key update;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  if apply_fetched.state = 'fetching' then
+    update ops.event e
+       set fact = apply_fetched.fact, error = apply_fetched.fault,
+           state = case when apply_fetched.fact is null and apply_fetched.fault is null then 'ignored' else e.state end,
+           next_attempt_at = case when apply_fetched.fact is null and apply_fetched.fault is null then null else e.next_attempt_at end
+     where e.provider = apply_fetched.provider and e.id = apply_fetched.id;
+    if apply_fetched.fact is not null or apply_fetched.fault is not null then
+      perform ops.attempt_event(apply_fetched.provider, apply_fetched.id);
+    end if;
+  end if;
+  select e.state, e.outcome into strict apply_fetched.state, apply_fetched.outcome
+    from ops.event e
+   where e.provider = apply_fetched.provider and e.id = apply_fetched.id;
+end
+$$;
+revoke all on function "ops"."apply_fetched"(text, text, jsonb, text) from public, tollgate_worker;
+grant execute on function "ops"."apply_fetched"(text, text, jsonb, text) to tollgate_worker;
+
+-- @routine ops.attempt_event
+-- ops.attempt_event: applies a stored event, and says in its row what became of it.
+-- `applied`; `parked`: what it refers to is not there yet (TG010); `failed`: its error is kept, and it is tried again; after 14
+--   tries, three days, it is `dead`, and an alarm is open until it goes through.
+-- Guarantees: the effect runs in a subblock that ends with its deferred constraints: a failed one leaves nothing but its error.
+--   An error of the moment is raised again. Locks: the caller holds the event's row, or has just inserted it.
+-- Callers: ops.receive_event, ops.apply_fetched, ops.events_retry, ops.replay_event
+create or replace function ops.attempt_event(provider text, id text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_event record;
+  v_outcome text;
+  v_state text := 'applied';
+  v_waits_for text;
+  v_error text;
+  v_sqlstate text;
+begin
+  select e.state, e.fact, e.error, e.type, e.occurred_at, e.attempts + 1 as attempts into strict v_event
+    from ops.event e
+   where e.provider = attempt_event.provider and e.id = attempt_event.id;
+  if v_event.fact is null then
+    v_state := 'failed';
+    v_error := v_event.error;
+  else
+    begin
+      v_outcome := ops.apply_event(attempt_event.provider, v_event.fact, attempt_event.id, v_event.occurred_at);
+      set constraints all immediate;
+    exception when others then
+      get stacked diagnostics v_sqlstate = returned_sqlstate, v_error = message_text;
+      if ops.is_passing(v_sqlstate) then
+        raise;
+      elsif v_sqlstate = 'TG010' then
+        v_state := 'parked';
+        v_waits_for := v_error;
+        v_error := null;
+      else
+        v_state := 'failed';
+        v_error := v_sqlstate || ': ' || v_error;
+      end if;
+    end;
+  end if;
+  if v_state <> 'applied' and v_event.attempts >= 14 then
+    v_state := 'dead';
+    v_error := coalesce(v_error, 'it refers to what never came: ' || v_waits_for);
+    v_waits_for := null;
+    perform ops.raise_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id,
+      jsonb_build_object('type', v_event.type, 'error', v_error));
+  elsif v_state = 'applied' and v_event.state = 'dead' then
+    perform ops.close_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id);
+  end if;
+  update ops.event e
+     set state = v_state, outcome = v_outcome, error = v_error, waits_for = v_waits_for, attempts = v_event.attempts,
+         applied_at = case when v_state = 'applied' then coalesce(e.applied_at, ops.now()) else e.applied_at end,
+         -- One minute, two, four, … to half a day: three days in all.
+         next_attempt_at = case when v_state in ('parked', 'failed')
+           then ops.now() + least(interval '12 hours', interval '1 minute' * power(2, v_event.attempts - 1)) end
+   where e.provider = attempt_event.provider and e.id = attempt_event.id;
+  return v_state;
+end
+$$;
+revoke all on function "ops"."attempt_event"(text, text) from public, tollgate_worker;
+
+-- @routine ops.claim_fetches
+-- ops.claim_fetches: events whose object must be fetched from the provider, each for one Worker until `lease` has passed.
+-- Guarantees: a Worker that dies gives its events back by time; after 14 tries an event is dead, under an alarm.
+-- Locks: the events' rows, SKIP LOCKED. Callers: worker
+create or replace function ops.claim_fetches(
+  provider text,
+  batch integer,
+  lease interval,
+  out ids text[],
+  out types text[],
+  out subjects text[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_event record;
+begin
+  claim_fetches.ids := '{}';
+  claim_fetches.types := '{}';
+  claim_fetches.subjects := '{}';
+  for v_event in
+    select e.id, e.type, e.subject, e.attempts from ops.event e
+     where e.provider = claim_fetches.provider and e.next_attempt_at <= (select ops.now()) and e.state = 'fetching'
+     order by e.next_attempt_at, e.id
+     limit claim_fetches.batch
+       for no key update skip locked
+  loop
+    if v_event.attempts >= 14 then
+      update ops.event e set state = 'dead', next_attempt_at = null, error = 'its object could not be fetched'
+       where e.provider = claim_fetches.provider and e.id = v_event.id;
+      perform ops.raise_alarm('event_dead', claim_fetches.provider || ':' || v_event.id,
+        jsonb_build_object('type', v_event.type, 'error', 'its object could not be fetched'));
+    else
+      update ops.event e
+         set attempts = e.attempts + 1,
+             next_attempt_at = ops.now() + greatest(claim_fetches.lease,
+               least(interval '12 hours', interval '1 minute' * power(2, e.attempts)))
+       where e.provider = claim_fetches.provider and e.id = v_event.id;
+      claim_fetches.ids := claim_fetches.ids || v_event.id;
+      claim_fetches.types := claim_fetches.types || v_event.type;
+      claim_fetches.subjects := claim_fetches.subjects || v_event.subject;
+    end if;
+  end loop;
+end
+$$;
+revoke all on function "ops"."claim_fetches"(text, integer, interval) from public, tollgate_worker;
+grant execute on function "ops"."claim_fetches"(text, integer, interval) to tollgate_worker;
 
 -- @routine ops.claim_sweeps
 -- ops.claim_sweeps: which of these sweeps are due now, each claimed under a lease for one run.
@@ -2174,6 +4122,82 @@ begin
 end
 $$;
 revoke all on function "ops"."close_alarm"(text, text) from public, tollgate_worker;
+
+-- @routine ops.events_expire
+-- ops.events_expire: drops events that are over after 35 days: providers send again for 30. What they did stays, with its keys.
+-- Callers: worker (sweep events_expire)
+create or replace function ops.events_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with old as materialized (
+    select e.provider, e.id from ops.event e
+     where e.received_at <= (select ops.now()) - interval '35 days' and e.state in ('applied', 'ignored', 'foreign')
+     order by e.received_at
+     limit events_expire.batch
+       for update skip locked
+  )
+  delete from ops.event e using old where e.provider = old.provider and e.id = old.id;
+  get diagnostics events_expire.processed = row_count;
+  events_expire.failed := 0;
+  events_expire.more := events_expire.processed = events_expire.batch;
+end
+$$;
+revoke all on function "ops"."events_expire"(integer) from public, tollgate_worker;
+grant execute on function "ops"."events_expire"(integer) to tollgate_worker;
+
+-- @routine ops.events_retry
+-- ops.events_retry: tries parked and failed events again whose time has come.
+-- Guarantees: each event in a subtransaction of its own: one that fails keeps to itself. Others at the same time take others.
+--   An error of the moment leaves the event due, and is counted as failed.
+-- Locks: the events' rows (SKIP LOCKED), one after the other with what its effect locks. Callers: worker (sweep events_retry)
+create or replace function ops.events_retry(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_event record;
+  v_count integer := 0;
+  v_state text;
+begin
+  events_retry.processed := 0;
+  events_retry.failed := 0;
+  for v_event in
+    select e.provider, e.id from ops.event e
+     where e.next_attempt_at <= (select ops.now()) and e.state in ('parked', 'failed')
+     order by e.next_attempt_at, e.provider, e.id
+     limit events_retry.batch
+       for no key update skip locked
+  loop
+    v_count := v_count + 1;
+    begin
+      v_state := ops.attempt_event(v_event.provider, v_event.id);
+      if v_state = 'applied' then
+        events_retry.processed := events_retry.processed + 1;
+      else
+        events_retry.failed := events_retry.failed + 1;
+      end if;
+    exception when others then
+      if not ops.is_passing(sqlstate) then
+        raise;
+      end if;
+      events_retry.failed := events_retry.failed + 1;
+    end;
+  end loop;
+  events_retry.more := v_count = events_retry.batch and events_retry.processed > 0;
+end
+$$;
+revoke all on function "ops"."events_retry"(integer) from public, tollgate_worker;
+grant execute on function "ops"."events_retry"(integer) to tollgate_worker;
 
 -- @routine ops.finish_sweep
 -- ops.finish_sweep: a run tells what it did, and gives its lease back if it still has it.
@@ -2262,6 +4286,48 @@ end
 $$;
 revoke all on function "ops"."lifecycle"() from public, tollgate_worker;
 
+-- @routine ops.missing_events
+-- ops.missing_events: which of these events the inbox lacks. Callers: worker
+create or replace function ops.missing_events(
+  inout provider text,
+  inout ids text[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select coalesce(array_agg(n.id order by n.place), '{}') into missing_events.ids
+    from unnest(missing_events.ids) with ordinality n(id, place)
+   where not exists (
+     select from ops.event e where e.provider = missing_events.provider and e.id = n.id);
+end
+$$;
+revoke all on function "ops"."missing_events"(text, text[]) from public, tollgate_worker;
+grant execute on function "ops"."missing_events"(text, text[]) to tollgate_worker;
+
+-- @routine ops.move_cursor
+-- ops.move_cursor: a pass has read down to `position`; `done`: it has read all, and the next one begins at where it began.
+-- Passes at once move it back and forth, and read some twice: none is left out, for the last to say `done` has read all.
+-- Callers: worker
+create or replace function ops.move_cursor(
+  inout name text,
+  "position" text,
+  done boolean,
+  out since timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update ops.cursor c
+     set position = case when move_cursor.done then null else move_cursor.position end,
+         since = case when move_cursor.done then coalesce(c.until, c.since) else c.since end,
+         until = case when move_cursor.done then null else c.until end
+   where c.name = move_cursor.name
+  returning c.since into move_cursor.since;
+end
+$$;
+revoke all on function "ops"."move_cursor"(text, text, boolean) from public, tollgate_worker;
+grant execute on function "ops"."move_cursor"(text, text, boolean) to tollgate_worker;
+
 -- @routine ops.now
 -- ops.now: the only clock. Real time plus the local stack's offset (zero anywhere else; db:check fails otherwise).
 -- It moves during a statement: a guard reads it after its lock wait. A scan compares with (select ops.now()).
@@ -2279,6 +4345,37 @@ end
 $$;
 revoke all on function "ops"."now"() from public, tollgate_worker;
 grant execute on function "ops"."now"() to tollgate_worker;
+
+-- @routine ops.open_cursor
+-- ops.open_cursor: where a pass over a list of the outside's goes on: from `position`, down to what is older than `since`.
+-- A new pass covers what came since the last whole one, and `overlap` more (lists may be late), but no more than `furthest`,
+-- beyond which the outside keeps nothing. Guarantees: what a pass that died had not read, the next one reads.
+-- Callers: worker
+create or replace function ops.open_cursor(
+  name text,
+  overlap interval,
+  furthest interval,
+  out since timestamptz,
+  out until timestamptz,
+  out "position" text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+begin
+  insert into ops.cursor (name, since) values (open_cursor.name, v_now - open_cursor.furthest)
+  on conflict on constraint cursor_pk do nothing;
+  update ops.cursor c
+     set until = coalesce(c.until, v_now),
+         since = greatest(c.since, v_now - open_cursor.furthest)
+   where c.name = open_cursor.name
+  returning c.since - open_cursor.overlap, c.until, c.position
+    into strict open_cursor.since, open_cursor.until, open_cursor.position;
+end
+$$;
+revoke all on function "ops"."open_cursor"(text, interval, interval) from public, tollgate_worker;
+grant execute on function "ops"."open_cursor"(text, interval, interval) to tollgate_worker;
 
 -- @routine ops.park
 -- ops.park: a row that a sweep could not process is kept apart with its error, under an alarm, and named again later.
@@ -2382,6 +4479,72 @@ $$;
 revoke all on function "ops"."readiness"() from public, tollgate_worker;
 grant execute on function "ops"."readiness"() to tollgate_worker;
 
+-- @routine ops.receive_event
+-- ops.receive_event: the inbox: stores an event from outside, once by its id, and applies its effect, in one statement (A1, A10).
+-- `fact` is what the effect needs; null: an event that concerns nothing of ours. `foreign_because`: it is not ours (another mode
+-- or account): stored without effect, under an alarm. `fetch_because`: what it tells must be fetched (another version of the
+-- API). `fault`: it could not be read. A poison event is stored with its error, and tried again by ops.events_retry.
+-- Guarantees: an event's effect and its mark are one: neither without the other, at any crash point. A second delivery waits
+--   for the first, and changes nothing. An error of the moment (ops.is_passing) rolls all back, so that the sender repeats.
+-- Locks: the event's row (by its key), then what the effect locks.
+-- Callers: worker
+create or replace function ops.receive_event(
+  provider text,
+  id text,
+  type text,
+  subject text,
+  occurred_at timestamptz,
+  fact jsonb,
+  payload text,
+  foreign_because text default null,
+  fetch_because text default null,
+  fault text default null,
+  out state text,
+  out outcome text,
+  out duplicate boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+  v_state text := case
+    when receive_event.foreign_because is not null then 'foreign'
+    when receive_event.fetch_because is not null then 'fetching'
+    when receive_event.fault is not null then 'failed'
+    -- Until its effect is there: whoever dies before that leaves no row.
+    when receive_event.fact is not null then 'failed'
+    else 'ignored' end;
+begin
+  insert into ops.event
+    (provider, id, type, subject, state, fact, payload, outcome, error, next_attempt_at, occurred_at, received_at)
+  values
+    (receive_event.provider, receive_event.id, receive_event.type, receive_event.subject, v_state, receive_event.fact,
+     receive_event.payload, coalesce(receive_event.foreign_because, receive_event.fetch_because), receive_event.fault,
+     case when v_state in ('failed', 'fetching') then v_now end, receive_event.occurred_at, v_now)
+  on conflict on constraint event_pk do nothing;
+  receive_event.duplicate := not found;
+  if receive_event.duplicate then
+    -- A statement of its own: it sees what the insert waited for.
+    select e.state, e.outcome into strict receive_event.state, receive_event.outcome
+      from ops.event e
+     where e.provider = receive_event.provider and e.id = receive_event.id;
+    return;
+  end if;
+
+  if v_state = 'foreign' then
+    perform ops.raise_alarm('event_foreign', receive_event.provider,
+      jsonb_build_object('event', receive_event.id, 'type', receive_event.type, 'because', receive_event.foreign_because));
+  elsif v_state = 'failed' then
+    perform ops.attempt_event(receive_event.provider, receive_event.id);
+  end if;
+  select e.state, e.outcome into strict receive_event.state, receive_event.outcome
+    from ops.event e
+   where e.provider = receive_event.provider and e.id = receive_event.id;
+end
+$$;
+revoke all on function "ops"."receive_event"(text, text, text, text, timestamptz, jsonb, text, text, text, text) from public, tollgate_worker;
+grant execute on function "ops"."receive_event"(text, text, text, text, timestamptz, jsonb, text, text, text, text) to tollgate_worker;
+
 -- @routine ops.record_change
 -- ops.record_change: one audit row, in the statement of the change that it tells of (B9).
 -- Guarantees: the row cannot be changed or removed by any role (trigger audit_append_only).
@@ -2439,6 +4602,70 @@ end
 $$;
 revoke all on function "ops"."remember"(uuid, text, text, uuid, json) from public, tollgate_worker;
 grant execute on function "ops"."remember"(uuid, text, text, uuid, json) to tollgate_worker;
+
+-- @routine ops.replay_event
+-- ops.replay_event: an operator has an event applied again, whatever became of it. What it did already is not done twice: its
+-- effects have names. One whose object must be fetched, or that could not be read, is fetched anew.
+-- Guarantees: an audit row in the same statement. Refuses: not_found, event_foreign (it is not ours).
+-- Locks: the event's row, then what the effect locks. Callers: worker
+create or replace function ops.replay_event(
+  inout provider text,
+  inout id text,
+  caused_by text,
+  out state text,
+  out outcome text,
+  out error text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_event record;
+begin
+  select e.state, e.fact into v_event
+    from ops.event e
+   where e.provider = replay_event.provider and e.id = replay_event.id
+     for no key update;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_event.state = 'foreign' then
+    perform ops.refuse('event_foreign');
+  end if;
+  -- A person asks: its tries begin anew.
+  if v_event.fact is not null then
+    update ops.event e set attempts = 0 where e.provider = replay_event.provider and e.id = replay_event.id;
+    perform ops.attempt_event(replay_event.provider, replay_event.id);
+  elsif v_event.state in ('dead', 'failed') then
+    update ops.event e set state = 'fetching', attempts = 0, next_attempt_at = ops.now()
+     where e.provider = replay_event.provider and e.id = replay_event.id;
+  end if;
+  perform ops.record_change(
+    workspace_id => null, actor => replay_event.caused_by, action => 'event.replay',
+    subject => 'event:' || replay_event.id, detail => jsonb_build_object('state', v_event.state));
+  select e.state, e.outcome, e.error into strict replay_event.state, replay_event.outcome, replay_event.error
+    from ops.event e
+   where e.provider = replay_event.provider and e.id = replay_event.id;
+end
+$$;
+revoke all on function "ops"."replay_event"(text, text, text) from public, tollgate_worker;
+grant execute on function "ops"."replay_event"(text, text, text) to tollgate_worker;
+
+-- @routine ops.report
+-- ops.report: the Worker saw something that a person must look at, and has nothing to write with it.
+-- Two OUT columns: with one, Postgres would answer a scalar and no composite.
+-- Callers: worker
+create or replace function ops.report(
+  inout code text,
+  inout subject text,
+  detail jsonb
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform ops.raise_alarm(report.code, report.subject, report.detail);
+end
+$$;
+revoke all on function "ops"."report"(text, text, jsonb) from public, tollgate_worker;
+grant execute on function "ops"."report"(text, text, jsonb) to tollgate_worker;
 
 -- @routine ops.requests_expire
 -- ops.requests_expire: drops stored answers after 35 days (a late duplicate then gets 409 idempotency_key_expired from
@@ -2510,6 +4737,1020 @@ begin
 end
 $$;
 revoke all on function "ops"."unpark"(text, text) from public, tollgate_worker;
+
+-- @routine ops.wait_for
+-- ops.wait_for: ends the application of an event that came before what it refers to: SQLSTATE TG010, with its name. The event
+-- is parked, and tried again when that exists (ops.wake_events) or its time has come.
+-- Callers: every routine that applies events
+create or replace function ops.wait_for(what text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'TG010', message = wait_for.what;
+end
+$$;
+revoke all on function "ops"."wait_for"(text) from public, tollgate_worker;
+
+-- @routine ops.wake_events
+-- ops.wake_events: what events waited for exists now: they are due at once.
+-- Callers: routines that make what events refer to
+create or replace function ops.wake_events(what text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update ops.event e set next_attempt_at = ops.now()
+   where e.waits_for = wake_events.what and e.state = 'parked' and e.next_attempt_at > ops.now();
+end
+$$;
+revoke all on function "ops"."wake_events"(text) from public, tollgate_worker;
+
+-- @routine payments.apply_charge
+-- payments.apply_charge: a charge tells how much of it was refunded so far. The refunds themselves tell more, and are fetched
+-- when they do not agree. Locks: the intent, the workspace of its payment, then what follows. Callers: ops.apply_event
+create or replace function payments.apply_charge(provider text, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_intent text := coalesce(apply_charge.fact ->> 'payment_intent', apply_charge.fact ->> 'charge');
+  v_payment uuid := payments.lock_intent(apply_charge.provider, v_intent, apply_charge.fact ->> 'customer');
+  v_refunded bigint := (apply_charge.fact ->> 'amount_refunded')::bigint;
+begin
+  perform payments.lock_payment(v_payment);
+  update payments.intent i
+     set refunded_seen = greatest(i.refunded_seen, v_refunded),
+         link_due_at = case
+           when v_refunded <> (select coalesce(sum(f.amount_minor), 0) from payments.refund f
+                                where f.provider = i.provider and f.intent_id = i.id
+                                  and f.state not in ('failed', 'canceled')) then ops.now()
+           else i.link_due_at end
+   where i.provider = apply_charge.provider and i.id = v_intent;
+  if v_payment is null then
+    return 'kept';
+  end if;
+  perform payments.reckon(v_payment, apply_charge.caused_by);
+  return 'reckoned';
+end
+$$;
+revoke all on function "payments"."apply_charge"(text, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.apply_checkout
+-- payments.apply_checkout: what the provider says of a checkout's session: paid, over unpaid, or its payment on its way. The
+-- session's status decides and not which event told it, so that they may come in any order.
+-- The purchase is found by the session; or, when we died before we had written that down, by its own id that the session
+-- carries, if the session's customer is the workspace's.
+-- Locks: the payment intent, the workspace, the purchase, then what follows. Refuses: SQLSTATE TG011 for a session that claims
+--   another workspace's purchase. Callers: ops.apply_event, payments.sync_checkout
+create or replace function payments.apply_checkout(provider text, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_intent text := apply_checkout.fact ->> 'payment_intent';
+  v_purchase record;
+begin
+  if v_intent is not null then
+    perform payments.lock_intent(apply_checkout.provider, v_intent, apply_checkout.fact ->> 'customer');
+  end if;
+  select p.id, p.workspace_id, p.provider_id into v_purchase
+    from payments.purchase p
+   where p.provider = apply_checkout.provider and p.provider_id = apply_checkout.fact ->> 'session';
+  if not found then
+    select p.id, p.workspace_id, p.provider_id into v_purchase
+      from payments.purchase p
+     where p.provider = apply_checkout.provider and p.id = (apply_checkout.fact ->> 'purchase')::uuid;
+    if not found then
+      return 'not_ours';
+    elsif v_purchase.provider_id is not null
+      or v_purchase.workspace_id is distinct from
+         payments.workspace_of(apply_checkout.provider, apply_checkout.fact ->> 'customer') then
+      raise exception using errcode = 'TG011',
+        message = format('session %s claims purchase %s, whose it is not', apply_checkout.fact ->> 'session', v_purchase.id);
+    end if;
+  end if;
+  perform people.lock_workspace(v_purchase.workspace_id);
+  update payments.purchase p set provider_id = apply_checkout.fact ->> 'session'
+   where p.id = v_purchase.id and p.provider_id is null;
+
+  if apply_checkout.fact ->> 'payment_status' in ('paid', 'no_payment_required') and apply_checkout.fact ->> 'status' = 'complete' then
+    return payments.finalize(v_purchase.id, apply_checkout.fact, apply_checkout.caused_by);
+  elsif apply_checkout.fact ->> 'status' = 'expired' then
+    update payments.purchase p
+       set state = 'expired', ended_at = ops.now(), url = null, check_due_at = null, lease_token = null
+     where p.id = v_purchase.id and p.state = 'pending';
+    return case when found then 'expired' else 'known' end;
+  elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
+    update payments.purchase p
+       set state = 'canceled', ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null, lease_token = null
+     where p.id = v_purchase.id and p.state = 'pending';
+    return case when found then 'payment_failed' else 'known' end;
+  elsif apply_checkout.fact ->> 'status' = 'complete' then
+    update payments.purchase p
+       set awaits_payment = 'async', url = null, check_due_at = ops.now() + interval '6 hours'
+     where p.id = v_purchase.id and p.state = 'pending' and p.awaits_payment is null;
+    return case when found then 'awaits_payment' else 'known' end;
+  end if;
+  return 'open';
+end
+$$;
+revoke all on function "payments"."apply_checkout"(text, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.apply_customer_deleted
+-- payments.apply_customer_deleted: the customer is gone at the provider: the workspace's next checkout makes another. Its row
+-- stays: what it paid is still the workspace's. Locks: the workspace, then the customer. Callers: ops.apply_event
+create or replace function payments.apply_customer_deleted(provider text, customer text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid := payments.workspace_of(apply_customer_deleted.provider, apply_customer_deleted.customer);
+begin
+  if v_workspace is null then
+    return 'not_ours';
+  end if;
+  perform people.lock_workspace(v_workspace);
+  update payments.customer c set deleted_at = ops.now(), lease_token = null, leased_until = null
+   where c.provider = apply_customer_deleted.provider and c.provider_id = apply_customer_deleted.customer
+     and c.deleted_at is null;
+  return case when found then 'deleted' else 'known' end;
+end
+$$;
+revoke all on function "payments"."apply_customer_deleted"(text, text) from public, tollgate_worker;
+
+-- @routine payments.apply_dispute
+-- payments.apply_dispute: a dispute was opened (what the payment gave is frozen), won (given back) or lost (taken).
+-- Locks: the intent, the workspace of its payment, then what follows. Callers: ops.apply_event
+create or replace function payments.apply_dispute(provider text, fact jsonb, occurred_at timestamptz, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_intent text := coalesce(apply_dispute.fact ->> 'payment_intent', apply_dispute.fact ->> 'charge');
+  v_payment uuid := payments.lock_intent(apply_dispute.provider, v_intent, null);
+begin
+  perform payments.lock_payment(v_payment);
+  perform payments.store_dispute(apply_dispute.provider, v_intent, apply_dispute.fact, apply_dispute.occurred_at);
+  if v_payment is null then
+    return 'kept';
+  end if;
+  perform payments.reckon(v_payment, apply_dispute.caused_by);
+  return 'reckoned';
+end
+$$;
+revoke all on function "payments"."apply_dispute"(text, jsonb, timestamptz, text) from public, tollgate_worker;
+
+-- @routine payments.apply_invoice
+-- payments.apply_invoice: an invoice of a subscription was paid: the payment is kept, and gives what it is for (billing.renew).
+-- Only what Stripe bills for a period, or for a change within one, gives anything. One that could not be paid changes nothing
+-- by itself: the subscription's state tells, and is fetched.
+-- Locks: the payment intents in order, the workspace, then what follows. Waits for (TG010): the customer, the price.
+-- Callers: ops.apply_event
+create or replace function payments.apply_invoice(provider text, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid := payments.workspace_of(apply_invoice.provider, apply_invoice.fact ->> 'customer');
+  v_subscription text := apply_invoice.fact ->> 'subscription';
+  v_intent text;
+  v_payment uuid;
+  v_kind text := case apply_invoice.fact ->> 'billing_reason'
+    when 'subscription_create' then 'period'
+    when 'subscription_cycle' then 'period'
+    when 'subscription_update' then 'upgrade' end;
+  v_outcome text := 'paid';
+begin
+  if v_workspace is null then
+    perform ops.wait_for('customer:' || coalesce(apply_invoice.fact ->> 'customer', ''));
+  end if;
+  for v_intent in
+    select x.id from jsonb_array_elements_text(coalesce(apply_invoice.fact -> 'payment_intents', '[]')) x(id) order by x.id
+  loop
+    perform payments.lock_intent(apply_invoice.provider, v_intent, apply_invoice.fact ->> 'customer');
+  end loop;
+  perform people.lock_workspace(v_workspace);
+  if apply_invoice.fact ->> 'event' <> 'paid' then
+    if v_subscription is not null then
+      perform billing.mark_sync(billing.ensure_subscription(v_workspace, v_subscription));
+    end if;
+    return apply_invoice.fact ->> 'event';
+  end if;
+
+  v_payment := payments.record_payment(v_workspace, apply_invoice.provider, apply_invoice.fact ->> 'invoice',
+    (apply_invoice.fact ->> 'amount_paid')::bigint, apply_invoice.fact ->> 'currency',
+    billing.second_of(apply_invoice.fact, 'paid_at'), true);
+  if v_subscription is not null and v_kind is not null then
+    v_outcome := billing.renew(v_workspace, v_subscription, apply_invoice.fact ->> 'invoice', v_kind,
+      apply_invoice.fact ->> 'price', apply_invoice.fact ->> 'from_price',
+      billing.second_of(apply_invoice.fact, 'starts_at'), billing.second_of(apply_invoice.fact, 'ends_at'), v_payment,
+      apply_invoice.caused_by);
+  end if;
+  for v_intent in
+    select x.id from jsonb_array_elements_text(coalesce(apply_invoice.fact -> 'payment_intents', '[]')) x(id)
+  loop
+    perform payments.link_intent(apply_invoice.provider, v_intent, v_payment);
+  end loop;
+  perform payments.reckon(v_payment, apply_invoice.caused_by);
+  return v_outcome;
+end
+$$;
+revoke all on function "payments"."apply_invoice"(text, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.apply_refund
+-- payments.apply_refund: a refund was made, moved or failed. Kept until its payment is known.
+-- Locks: the intent, the workspace of its payment, then what follows. Callers: ops.apply_event
+create or replace function payments.apply_refund(provider text, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_intent text := coalesce(apply_refund.fact ->> 'payment_intent', apply_refund.fact ->> 'charge');
+  v_payment uuid := payments.lock_intent(apply_refund.provider, v_intent, null);
+begin
+  perform payments.lock_payment(v_payment);
+  perform payments.store_refund(apply_refund.provider, v_intent, apply_refund.fact);
+  if v_payment is null then
+    return 'kept';
+  end if;
+  perform payments.reckon(v_payment, apply_refund.caused_by);
+  return 'reckoned';
+end
+$$;
+revoke all on function "payments"."apply_refund"(text, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.claim_checkout
+-- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
+-- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- `session_token` comes with a customer, or with the right to make one.
+-- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
+create or replace function payments.claim_checkout(
+  inout id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out quantity integer,
+  out mode text,
+  out trial_days integer,
+  out success_url text,
+  out cancel_url text,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_customer record;
+begin
+  select p.workspace_id into v_row from payments.purchase p where p.id = claim_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
+         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment
+    into strict v_row
+    from payments.purchase p
+   where p.id = claim_checkout.id
+     for no key update;
+  claim_checkout.kind := v_row.kind;
+  claim_checkout.state := v_row.state;
+  claim_checkout.url := v_row.url;
+  claim_checkout.session_id := v_row.provider_id;
+  claim_checkout.price_provider_id := billing.price_at_provider(v_row.price_id);
+  claim_checkout.quantity := v_row.quantity;
+  claim_checkout.mode := case v_row.kind when 'subscription' then 'subscription' else 'payment' end;
+  claim_checkout.trial_days := v_row.trial_days;
+  claim_checkout.success_url := v_row.success_url;
+  claim_checkout.cancel_url := v_row.cancel_url;
+  claim_checkout.expires_at := v_row.expires_at;
+  claim_checkout.created_at := v_row.created_at;
+  if v_row.state <> 'pending' or v_row.provider_id is not null then
+    return;
+  end if;
+  v_customer := payments.claim_customer(v_row.workspace_id, v_row.provider);
+  claim_checkout.customer_id := v_customer.customer;
+  claim_checkout.customer_number := v_customer.number;
+  claim_checkout.customer_token := v_customer.token;
+  claim_checkout.search_customer := v_customer.search;
+  if (v_customer.customer is not null or v_customer.token is not null)
+    and (v_row.leased_until is null or v_row.leased_until <= ops.now()) then
+    claim_checkout.session_token := uuidv7();
+    update payments.purchase p
+       set lease_token = claim_checkout.session_token, leased_until = ops.now() + interval '30 seconds'
+     where p.id = claim_checkout.id;
+  end if;
+end
+$$;
+revoke all on function "payments"."claim_checkout"(uuid) from public, tollgate_worker;
+grant execute on function "payments"."claim_checkout"(uuid) to tollgate_worker;
+
+-- @routine payments.claim_checks
+-- payments.claim_checks: open purchases of which the provider is to be asked (their session's time is over, its payment is on
+-- its way, or nobody has told us of a session), each for one Worker until `lease` has passed.
+-- Locks: the purchases' rows, SKIP LOCKED. Callers: worker
+create or replace function payments.claim_checks(
+  batch integer,
+  lease interval,
+  out ids uuid[],
+  out session_ids text[],
+  out customer_ids text[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  claim_checks.ids := '{}';
+  claim_checks.session_ids := '{}';
+  claim_checks.customer_ids := '{}';
+  for v_row in
+    with due as materialized (
+      select p.id from payments.purchase p
+       where p.check_due_at <= (select ops.now())
+       order by p.check_due_at, p.id
+       limit claim_checks.batch
+         for no key update skip locked
+    )
+    update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease, interval '10 minutes')
+      from due
+     where p.id = due.id
+    returning p.id, p.provider_id, p.workspace_id, p.provider
+  loop
+    claim_checks.ids := claim_checks.ids || v_row.id;
+    claim_checks.session_ids := claim_checks.session_ids || v_row.provider_id;
+    claim_checks.customer_ids := claim_checks.customer_ids || (
+      select c.provider_id from payments.customer c
+       where c.workspace_id = v_row.workspace_id and c.provider = v_row.provider and c.deleted_at is null);
+  end loop;
+end
+$$;
+revoke all on function "payments"."claim_checks"(integer, interval) from public, tollgate_worker;
+grant execute on function "payments"."claim_checks"(integer, interval) to tollgate_worker;
+
+-- @routine payments.claim_customer
+-- payments.claim_customer: a workspace's customer at the provider, or the right to make it: one caller at a time (B1).
+-- `token` null: somebody else is making it. `search`: it was first claimed so long ago that the provider may have forgotten the
+--   idempotency key: who makes it looks for it first.
+-- Guarantees: one living row per workspace, by constraint. Locks: the caller holds the workspace's row; then the customer's.
+-- Callers: payments.checkout_of
+create or replace function payments.claim_customer(
+  workspace_id uuid,
+  provider text,
+  out number integer,
+  out customer text,
+  out token uuid,
+  out search boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_now timestamptz := ops.now();
+begin
+  select c.number, c.provider_id, c.leased_until, c.claimed_at into v_row
+    from payments.customer c
+   where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider and c.deleted_at is null
+     for no key update;
+  if not found then
+    insert into payments.customer (workspace_id, provider, number, claimed_at)
+    select claim_customer.workspace_id, claim_customer.provider, coalesce(max(c.number), 0) + 1, v_now
+      from payments.customer c
+     where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider
+    returning number, provider_id, leased_until, claimed_at into v_row;
+  end if;
+  claim_customer.number := v_row.number;
+  claim_customer.customer := v_row.provider_id;
+  claim_customer.search := v_row.claimed_at <= v_now - interval '23 hours';
+  if v_row.provider_id is null and (v_row.leased_until is null or v_row.leased_until <= v_now) then
+    claim_customer.token := uuidv7();
+    update payments.customer c
+       set lease_token = claim_customer.token, leased_until = v_now + interval '30 seconds'
+     where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider
+       and c.number = v_row.number;
+  end if;
+end
+$$;
+revoke all on function "payments"."claim_customer"(uuid, text) from public, tollgate_worker;
+
+-- @routine payments.claim_links
+-- payments.claim_links: payment intents of which the provider is to be asked what they paid for, or how they were refunded and
+-- disputed, each for one Worker until `lease` has passed (and longer after each try that came to nothing, for three days).
+-- Locks: the intents' rows, SKIP LOCKED. Callers: worker
+create or replace function payments.claim_links(
+  batch integer,
+  lease interval,
+  out ids text[],
+  out payment_ids uuid[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  claim_links.ids := '{}';
+  claim_links.payment_ids := '{}';
+  for v_row in
+    with due as materialized (
+      select i.provider, i.id from payments.intent i
+       where i.link_due_at <= (select ops.now())
+       order by i.link_due_at, i.provider, i.id
+       limit claim_links.batch
+         for no key update skip locked
+    )
+    update payments.intent i
+       set link_attempts = i.link_attempts + 1,
+           -- Of another product's on the same account nobody will ever tell us more.
+           link_due_at = case when i.link_attempts >= 13 then null
+             else ops.now() + greatest(claim_links.lease,
+               least(interval '12 hours', interval '1 minute' * power(2, i.link_attempts))) end
+      from due
+     where i.provider = due.provider and i.id = due.id
+    returning i.id, i.payment_id
+  loop
+    claim_links.ids := claim_links.ids || v_row.id;
+    claim_links.payment_ids := claim_links.payment_ids || v_row.payment_id;
+  end loop;
+end
+$$;
+revoke all on function "payments"."claim_links"(integer, interval) from public, tollgate_worker;
+grant execute on function "payments"."claim_links"(integer, interval) to tollgate_worker;
+
+-- @routine payments.finalize
+-- payments.finalize: a purchase was paid: its state, the payment and what it buys, in one (D1, D2), once, whoever says so and
+-- how often (D3): credits to the pool `bulk` (A5), tokens, or the plan's subscription with its first period. A purchase of nothing
+-- to pay counts. Money that came for one that we held for over is money: it buys what it was paid for. Money of another
+-- currency is kept without effect, under an alarm.
+-- Locks: the caller holds the intent and the workspace; then the purchase, the subscription, the account.
+-- Callers: payments.apply_checkout
+create or replace function payments.finalize(id uuid, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_payment uuid;
+  v_subscription uuid;
+  v_paid_at timestamptz := coalesce(billing.second_of(finalize.fact, 'created'), ops.now());
+  v_fits boolean;
+begin
+  select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.pack_id, p.price_id, p.quantity, p.currency,
+         p.trial_days, p.payment_id
+    into strict v_purchase
+    from payments.purchase p
+   where p.id = finalize.id
+     for no key update;
+  if v_purchase.payment_id is not null then
+    return 'known';
+  end if;
+  v_fits := finalize.fact ->> 'currency' is null or finalize.fact ->> 'currency' = v_purchase.currency;
+  v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider,
+    case v_purchase.kind when 'subscription' then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
+      else v_purchase.provider_id end,
+    coalesce((finalize.fact ->> 'amount_total')::bigint, 0), coalesce(finalize.fact ->> 'currency', v_purchase.currency),
+    v_paid_at, false);
+  update payments.purchase p
+     set state = 'paid', payment_id = v_payment, ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null,
+         lease_token = null
+   where p.id = finalize.id;
+  update payments.payment p set purchase_id = finalize.id where p.id = v_payment;
+  if finalize.fact ->> 'payment_intent' is not null then
+    perform payments.link_intent(v_purchase.provider, finalize.fact ->> 'payment_intent', v_payment);
+  end if;
+
+  if not v_fits then
+    perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
+      jsonb_build_object('currency', finalize.fact ->> 'currency', 'expected', v_purchase.currency));
+    return 'does_not_fit';
+  elsif v_purchase.kind = 'subscription' then
+    if finalize.fact ->> 'subscription' is null then
+      raise exception using errcode = 'TG011', message = 'a plan''s checkout names no subscription';
+    end if;
+    v_subscription := billing.note_checkout(
+      workspace_id => v_purchase.workspace_id, provider_id => finalize.fact ->> 'subscription',
+      price_id => v_purchase.price_id, quantity => v_purchase.quantity, trial_days => v_purchase.trial_days,
+      invoice => finalize.fact ->> 'invoice', paid_at => v_paid_at, payment_id => v_payment, caused_by => finalize.caused_by);
+    update payments.purchase p set subscription_id = v_subscription where p.id = finalize.id;
+    update payments.payment p set subscription_id = v_subscription where p.id = v_payment;
+  else
+    perform ledger.grant(
+      owner_id => v_purchase.workspace_id,
+      unit => case v_purchase.kind when 'retail_token' then 'retail_token' else 'credit' end, pool => 'bulk',
+      amount => billing.pack_quantity(v_purchase.pack_id) * v_purchase.quantity, expires_at => null, reason => null,
+      idempotency_key => 'tg:purchase:' || finalize.id, caused_by => finalize.caused_by, payment_id => v_payment);
+  end if;
+  perform payments.reckon(v_payment, finalize.caused_by);
+  return 'paid';
+end
+$$;
+revoke all on function "payments"."finalize"(uuid, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.link_intent
+-- payments.link_intent: this payment intent paid this payment. What refunds and disputes of it said before is reckoned by the
+-- caller. Locks: the caller holds the intent (payments.lock_intent). Callers: payments' routines
+create or replace function payments.link_intent(provider text, id text, payment_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update payments.intent i
+     set payment_id = link_intent.payment_id, link_due_at = null, link_attempts = 0
+   where i.provider = link_intent.provider and i.id = link_intent.id and i.payment_id is null;
+end
+$$;
+revoke all on function "payments"."link_intent"(text, text, uuid) from public, tollgate_worker;
+
+-- @routine payments.lock_intent
+-- payments.lock_intent: the row of a provider's payment intent, made if it is not there, and locked: a refund that comes before
+-- its payment is known and the payment itself meet here. Answers the payment, if it is known.
+-- Locks: the intent, before the workspace. Callers: payments' routines
+create or replace function payments.lock_intent(provider text, id text, customer text)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment uuid;
+begin
+  insert into payments.intent (provider, id, customer, link_due_at, created_at)
+  values (lock_intent.provider, lock_intent.id, lock_intent.customer, ops.now() + interval '1 minute', ops.now())
+  on conflict on constraint intent_pk do nothing;
+  select i.payment_id into strict v_payment
+    from payments.intent i
+   where i.provider = lock_intent.provider and i.id = lock_intent.id
+     for no key update;
+  return v_payment;
+end
+$$;
+revoke all on function "payments"."lock_intent"(text, text, text) from public, tollgate_worker;
+
+-- @routine payments.lock_payment
+-- payments.lock_payment: the workspace of a payment, locked, so that its refunds, disputes and purchases move one after the
+-- other; null payment: nothing to lock. Locks: the workspace. Callers: payments' routines
+create or replace function payments.lock_payment(payment_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform people.lock_workspace(p.workspace_id) from payments.payment p where p.id = lock_payment.payment_id;
+end
+$$;
+revoke all on function "payments"."lock_payment"(uuid) from public, tollgate_worker;
+
+-- @routine payments.reckon
+-- payments.reckon: what a payment gave is brought to what of it is not refunded or disputed: a function of the rows of its
+-- refunds and disputes alone, so that any order and any repetition of their events end the same.
+-- `refunded`: the refunds that are alive, or the most that the charge itself told less those that failed, whichever is more (the
+--   charge's event may come first, or alone). `disputed`: disputes that are open (what was paid for is frozen) or lost.
+-- The operator's policy decides on what has been spent: debt, forgiven (clamp), or debt and a frozen workspace.
+-- Locks: the caller holds intent and workspace; then the payment, the purchase, the account.
+-- Callers: payments' routines, billing.give_waiting
+create or replace function payments.reckon(id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment record;
+  v_refunded numeric;
+  v_disputed numeric;
+  v_policy text := billing.shortfall();
+  v_moved record;
+begin
+  select p.workspace_id, p.amount_minor::bigint as amount_minor, p.refunded, p.disputed, p.reckoned
+    into strict v_payment
+    from payments.payment p
+   where p.id = reckon.id
+     for no key update;
+  select coalesce(sum(greatest(coalesce(r.alive, 0), i.refunded_seen - coalesce(r.failed, 0))), 0),
+         coalesce(sum(d.against), 0)
+    into v_refunded, v_disputed
+    from payments.intent i
+    left join lateral (
+      select sum(f.amount_minor) filter (where f.state not in ('failed', 'canceled')) as alive,
+             sum(f.amount_minor) filter (where f.state in ('failed', 'canceled')) as failed
+        from payments.refund f where f.provider = i.provider and f.intent_id = i.id) r on true
+    left join lateral (
+      select sum(x.amount_minor) as against
+        from payments.dispute x
+       where x.provider = i.provider and x.intent_id = i.id and x.state in ('open', 'lost')) d on true
+   where i.payment_id = reckon.id;
+  v_refunded := least(v_refunded, v_payment.amount_minor);
+  v_disputed := least(v_disputed, v_payment.amount_minor);
+  if v_refunded = 0 and v_disputed = 0 and v_payment.refunded = 0 and v_payment.disputed = 0 then
+    return;
+  end if;
+
+  update payments.payment p
+     set refunded = v_refunded, disputed = v_disputed, reckoned = p.reckoned + 1
+   where p.id = reckon.id
+  returning p.reckoned into v_payment.reckoned;
+  v_moved := ledger.take_back(
+    owner_id => v_payment.workspace_id, payment_id => reckon.id, refunded => v_refunded::bigint, lost => v_disputed::bigint,
+    paid => v_payment.amount_minor, idempotency_key => 'tg:reckon:' || reckon.id || ':' || v_payment.reckoned,
+    caused_by => reckon.caused_by, forgive => v_policy = 'clamp');
+  if v_moved.shortfall > 0 and v_policy = 'freeze' then
+    perform people.freeze_workspace(v_payment.workspace_id, 'refund', reckon.caused_by);
+    perform ops.raise_alarm('workspace_frozen', 'workspace:' || v_payment.workspace_id,
+      jsonb_build_object('payment_id', reckon.id, 'shortfall', v_moved.shortfall));
+  end if;
+  update payments.purchase p
+     set state = case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
+           when v_refunded > 0 then 'partly_refunded' else 'paid' end
+   where p.payment_id = reckon.id and p.state in ('paid', 'partly_refunded', 'refunded')
+     and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
+           when v_refunded > 0 then 'partly_refunded' else 'paid' end;
+end
+$$;
+revoke all on function "payments"."reckon"(uuid, text) from public, tollgate_worker;
+
+-- @routine payments.record_customer
+-- payments.record_customer: the provider made (or had) this customer for the claim's holder. Written once: whoever comes later
+-- is answered the one that stands. Events that waited for it are due at once.
+-- Refuses: not_found, constraint customer_provider_id_once. Locks: the workspace, then the customer. Callers: worker
+create or replace function payments.record_customer(
+  inout workspace_id uuid,
+  number integer,
+  token uuid,
+  inout customer text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_given text := record_customer.customer;
+begin
+  perform people.lock_workspace(record_customer.workspace_id);
+  update payments.customer c
+     set provider_id = v_given, lease_token = null, leased_until = null
+   where c.workspace_id = record_customer.workspace_id and c.provider = 'stripe' and c.number = record_customer.number
+     and c.provider_id is null and c.lease_token = record_customer.token;
+  if found then
+    perform ops.wake_events('customer:' || v_given);
+    return;
+  end if;
+  select c.provider_id into record_customer.customer
+    from payments.customer c
+   where c.workspace_id = record_customer.workspace_id and c.provider = 'stripe' and c.number = record_customer.number;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "payments"."record_customer"(uuid, integer, uuid, text) from public, tollgate_worker;
+grant execute on function "payments"."record_customer"(uuid, integer, uuid, text) to tollgate_worker;
+
+-- @routine payments.record_payment
+-- payments.record_payment: money that came, once per provider and reference, whoever tells of it and how often. Answers its id.
+-- `exact`: the teller knows the amount (an invoice knows it better than the checkout that made it).
+-- Locks: the caller holds the workspace's row. Callers: payments.apply_invoice, payments.finalize
+create or replace function payments.record_payment(
+  workspace_id uuid,
+  provider text,
+  reference text,
+  amount_minor bigint,
+  currency text,
+  paid_at timestamptz,
+  exact boolean
+)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  insert into payments.payment (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at)
+  values (uuidv7(), record_payment.workspace_id, record_payment.provider, record_payment.reference,
+          record_payment.amount_minor, record_payment.currency, record_payment.paid_at, ops.now())
+  on conflict on constraint payment_reference_once do nothing
+  returning id into v_id;
+  if v_id is null then
+    select p.id into strict v_id
+      from payments.payment p
+     where p.provider = record_payment.provider and p.reference = record_payment.reference
+       for no key update;
+    if record_payment.exact then
+      update payments.payment p set amount_minor = record_payment.amount_minor
+       where p.id = v_id and p.amount_minor <> record_payment.amount_minor;
+    end if;
+  end if;
+  return v_id;
+end
+$$;
+revoke all on function "payments"."record_payment"(uuid, text, text, bigint, text, timestamptz, boolean) from public, tollgate_worker;
+
+-- @routine payments.record_session
+-- payments.record_session: the provider made the purchase's session for the claim's holder. Written once: whoever comes later,
+-- or to a purchase that is over, is answered what stands (`session_id` other than the one that came, or a state other than
+-- pending: that session is nobody's, and is to be expired).
+-- Refuses: not_found. Locks: the workspace, then the purchase. Callers: worker
+create or replace function payments.record_session(
+  inout id uuid,
+  token uuid,
+  inout session_id text,
+  inout url text,
+  inout expires_at timestamptz,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select p.workspace_id into v_row from payments.purchase p where p.id = record_session.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  update payments.purchase p
+     set provider_id = record_session.session_id, url = record_session.url, expires_at = record_session.expires_at,
+         check_due_at = record_session.expires_at + interval '1 minute', lease_token = null, leased_until = null
+   where p.id = record_session.id and p.state = 'pending' and p.provider_id is null and p.lease_token = record_session.token
+  returning p.state into record_session.state;
+  if found then
+    return;
+  end if;
+  select p.provider_id, p.url, p.expires_at, p.state
+    into strict record_session.session_id, record_session.url, record_session.expires_at, record_session.state
+    from payments.purchase p
+   where p.id = record_session.id;
+end
+$$;
+revoke all on function "payments"."record_session"(uuid, uuid, text, text, timestamptz) from public, tollgate_worker;
+grant execute on function "payments"."record_session"(uuid, uuid, text, text, timestamptz) to tollgate_worker;
+
+-- @routine payments.start_checkout
+-- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack or a retail token. Answers it
+-- with what its session is to be made of, and with the right to make customer and session, if nobody else has it.
+-- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
+--   (only the provider says that it may not); by constraint there are never two.
+-- Refuses: not_found; plan_unknown, pack_unknown, price_unknown, price_not_published; subscription_exists (with its state);
+--   checkout_open (another one for a plan is: id, url, expires_at); workspace_frozen, workspace_read_only (but not a plan for a
+--   workspace whose last one is over: that is paying).
+-- Locks: the workspace, the purchase, the customer. Callers: worker
+create or replace function payments.start_checkout(
+  workspace_id uuid,
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  inout quantity integer,
+  inout success_url text,
+  inout cancel_url text,
+  caused_by text,
+  out id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out mode text,
+  out trial_days integer,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_access record;
+  v_offer record;
+  v_standing record;
+  v_open record;
+  v_now timestamptz;
+begin
+  if not people.lock_workspace(start_checkout.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  v_access := people.access_of(start_checkout.workspace_id);
+  if v_access.refusal is not null
+    and not (v_access.refusal = 'workspace_read_only' and v_access.reason = 'canceled' and start_checkout.plan_code is not null) then
+    perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
+  end if;
+  v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
+    start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
+  v_now := ops.now();
+  if v_offer.kind = 'subscription' then
+    v_standing := billing.standing_of(start_checkout.workspace_id);
+    if v_standing.state is not null then
+      perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing.state));
+    end if;
+    select p.id, p.price_id, p.quantity, p.url, p.expires_at into v_open
+      from payments.purchase p
+     where p.workspace_id = start_checkout.workspace_id and p.kind = 'subscription' and p.state = 'pending';
+    if found and (v_open.price_id, v_open.quantity) is distinct from (v_offer.price_id, start_checkout.quantity) then
+      perform ops.refuse('checkout_open',
+        jsonb_build_object('id', v_open.id, 'url', v_open.url, 'expires_at', v_open.expires_at));
+    end if;
+    start_checkout.id := v_open.id;
+  end if;
+  if start_checkout.id is null then
+    start_checkout.id := uuidv7();
+    insert into payments.purchase
+      (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, amount_minor, currency, trial_days,
+       success_url, cancel_url, check_due_at, expires_at, created_at)
+    values
+      (start_checkout.id, start_checkout.workspace_id, v_offer.kind, 'stripe', 'pending', v_offer.plan_id, v_offer.pack_id,
+       v_offer.price_id, start_checkout.quantity, v_offer.amount_minor * start_checkout.quantity, start_checkout.currency,
+       -- One trial per workspace.
+       case when v_standing.had_one then 0 else v_offer.trial_days end,
+       start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
+       -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
+       date_trunc('second', v_now + interval '23 hours'), v_now);
+  end if;
+  select c.quantity, c.success_url, c.cancel_url, c.kind, c.state, c.url, c.session_id, c.price_provider_id, c.mode,
+         c.trial_days, c.expires_at, c.created_at, c.customer_id, c.customer_number, c.customer_token, c.search_customer,
+         c.session_token
+    into strict start_checkout.quantity, start_checkout.success_url, start_checkout.cancel_url, start_checkout.kind,
+         start_checkout.state, start_checkout.url, start_checkout.session_id, start_checkout.price_provider_id,
+         start_checkout.mode, start_checkout.trial_days, start_checkout.expires_at, start_checkout.created_at,
+         start_checkout.customer_id, start_checkout.customer_number, start_checkout.customer_token,
+         start_checkout.search_customer, start_checkout.session_token
+    from payments.claim_checkout(start_checkout.id) c;
+end
+$$;
+revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text) from public, tollgate_worker;
+grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text) to tollgate_worker;
+
+-- @routine payments.store_dispute
+-- payments.store_dispute: a dispute as the provider told it at `seen_at`. What is older is left; within one second, an end is
+-- newer than what was open; two ends within one second are in doubt, and fetched.
+-- Locks: the caller holds the intent. Callers: payments.apply_dispute, payments.sync_intent
+create or replace function payments.store_dispute(provider text, intent text, fact jsonb, seen_at timestamptz)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_status text := store_dispute.fact ->> 'status';
+  v_state text := case
+    when v_status like 'warning%' then 'inquiry'
+    when v_status in ('won', 'prevented') then 'won'
+    when v_status = 'lost' then 'lost'
+    else 'open' end;
+begin
+  insert into payments.dispute as d (provider, id, intent_id, amount_minor, state, seen_at, created_at)
+  values (store_dispute.provider, store_dispute.fact ->> 'dispute', store_dispute.intent,
+          (store_dispute.fact ->> 'amount')::bigint, v_state, store_dispute.seen_at, ops.now())
+  on conflict on constraint dispute_pk do update
+    set state = excluded.state, amount_minor = excluded.amount_minor, seen_at = excluded.seen_at
+    where d.seen_at < excluded.seen_at
+       or d.seen_at = excluded.seen_at and d.state in ('open', 'inquiry') and excluded.state <> 'inquiry';
+  if not found then
+    update payments.intent i set link_due_at = ops.now()
+      from payments.dispute d
+     where i.provider = store_dispute.provider and i.id = store_dispute.intent
+       and d.provider = store_dispute.provider and d.id = store_dispute.fact ->> 'dispute'
+       and d.seen_at = store_dispute.seen_at and d.state <> v_state and v_state in ('won', 'lost');
+  end if;
+end
+$$;
+revoke all on function "payments"."store_dispute"(text, text, jsonb, timestamptz) from public, tollgate_worker;
+
+-- @routine payments.store_refund
+-- payments.store_refund: a refund as the provider tells it. One that failed or was canceled stays so, whatever comes late.
+-- Locks: the caller holds the intent. Callers: payments.apply_refund, payments.sync_intent
+create or replace function payments.store_refund(provider text, intent text, fact jsonb)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into payments.refund as r (provider, id, intent_id, amount_minor, state, created_at)
+  values (store_refund.provider, store_refund.fact ->> 'refund', store_refund.intent,
+          (store_refund.fact ->> 'amount')::bigint, store_refund.fact ->> 'status', ops.now())
+  on conflict on constraint refund_pk do update
+    set state = excluded.state, amount_minor = excluded.amount_minor
+    where r.state not in ('failed', 'canceled') and (r.state <> 'succeeded' or excluded.state in ('failed', 'canceled'));
+end
+$$;
+revoke all on function "payments"."store_refund"(text, text, jsonb) from public, tollgate_worker;
+
+-- @routine payments.sync_checkout
+-- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none, and
+-- never had one: the purchase is over.
+-- Locks: as payments.apply_checkout. Refuses: not_found. Callers: worker
+create or replace function payments.sync_checkout(
+  inout id uuid,
+  fact jsonb,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select p.workspace_id, p.provider into v_row from payments.purchase p where p.id = sync_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  if sync_checkout.fact is null then
+    perform people.lock_workspace(v_row.workspace_id);
+    update payments.purchase p
+       set state = 'expired', ended_at = ops.now(), url = null, check_due_at = null, lease_token = null
+     where p.id = sync_checkout.id and p.state = 'pending' and p.provider_id is null
+       and (p.leased_until is null or p.leased_until <= ops.now());
+  else
+    perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
+  end if;
+  select p.state into strict sync_checkout.state from payments.purchase p where p.id = sync_checkout.id;
+end
+$$;
+revoke all on function "payments"."sync_checkout"(uuid, jsonb) from public, tollgate_worker;
+grant execute on function "payments"."sync_checkout"(uuid, jsonb) to tollgate_worker;
+
+-- @routine payments.sync_intent
+-- payments.sync_intent: what the provider answered when it was asked for a payment intent: the session or invoice that it paid
+-- (`reference`, null: nothing of ours), its refunds and its disputes, all of them, as facts.
+-- Guarantees: one whose payment is not known here yet is asked for again later. Locks: the intent, the workspace, then what
+--   follows. Callers: worker
+create or replace function payments.sync_intent(
+  provider text,
+  inout id text,
+  reference text,
+  refunds jsonb,
+  disputes jsonb,
+  out linked boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment uuid := payments.lock_intent(sync_intent.provider, sync_intent.id, null);
+  v_fact jsonb;
+begin
+  if v_payment is null then
+    select p.id into v_payment
+      from payments.payment p
+     where p.provider = sync_intent.provider and p.reference = sync_intent.reference;
+  end if;
+  perform payments.lock_payment(v_payment);
+  for v_fact in select x.fact from jsonb_array_elements(sync_intent.refunds) x(fact) loop
+    perform payments.store_refund(sync_intent.provider, sync_intent.id, v_fact);
+  end loop;
+  for v_fact in select x.fact from jsonb_array_elements(sync_intent.disputes) x(fact) loop
+    perform payments.store_dispute(sync_intent.provider, sync_intent.id, v_fact, ops.now());
+  end loop;
+  sync_intent.linked := v_payment is not null;
+  if sync_intent.linked then
+    perform payments.link_intent(sync_intent.provider, sync_intent.id, v_payment);
+    -- All refunds are known now: what the charge told is what they add up to.
+    update payments.intent i set refunded_seen = 0, link_due_at = null, link_attempts = 0
+     where i.provider = sync_intent.provider and i.id = sync_intent.id;
+    perform payments.reckon(v_payment, 'sync');
+  end if;
+end
+$$;
+revoke all on function "payments"."sync_intent"(text, text, text, jsonb, jsonb) from public, tollgate_worker;
+grant execute on function "payments"."sync_intent"(text, text, text, jsonb, jsonb) to tollgate_worker;
+
+-- @routine payments.workspace_of
+-- payments.workspace_of: whose customer this is at the provider, deleted ones too; null: nobody's that is known here. The
+-- customer's row decides, and never what an event's metadata say. Callers: billing's and payments' routines
+create or replace function payments.workspace_of(provider text, customer text)
+  returns uuid
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (
+    select c.workspace_id from payments.customer c
+     where c.provider = workspace_of.provider and c.provider_id = workspace_of.customer);
+end
+$$;
+revoke all on function "payments"."workspace_of"(text, text) from public, tollgate_worker;
+
+-- @routine people.access_of
+-- people.access_of: may the workspace write now, and if not, why? `refusal`: null, workspace_frozen or workspace_read_only.
+-- Callers: ops.admit, payments.start_checkout
+create or replace function people.access_of(
+  workspace_id uuid,
+  out refusal text,
+  out reason text
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select case
+           when w.frozen_at is not null then 'workspace_frozen'
+           -- `is not null` first: the clock is read only where there is something to compare.
+           when w.read_only_from is not null and w.read_only_from <= ops.now() then 'workspace_read_only'
+         end,
+         case when w.frozen_at is not null then w.frozen_reason else w.read_only_reason end
+    into access_of.refusal, access_of.reason
+    from people.workspace w
+   where w.id = access_of.workspace_id;
+end
+$$;
+revoke all on function "people"."access_of"(uuid) from public, tollgate_worker;
 
 -- @routine people.authenticate
 -- people.authenticate: who presents this key, and may they do this to that workspace? Answers the key's id.
@@ -2585,10 +5826,10 @@ begin
     perform ops.refuse('not_found');
   end if;
   foreach v_scope in array create_api_key.scopes loop
-    if v_scope in ('credits:read', 'credits:write', 'workspaces:read') then
+    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
       continue;
-    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'keys:read', 'keys:write', 'ops:read',
-      'ops:write') then
+    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'keys:read', 'keys:write',
+      'ops:read', 'ops:write') then
       perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
     elsif create_api_key.workspace_id is not null then
       perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
@@ -2640,6 +5881,52 @@ $$;
 revoke all on function "people"."create_workspace"(text, text) from public, tollgate_worker;
 grant execute on function "people"."create_workspace"(text, text) to tollgate_worker;
 
+-- @routine people.freeze_workspace
+-- people.freeze_workspace: the workspace's own writes are refused until the operator lets it go on. Freezing again changes nothing.
+-- Guarantees: an audit row in the same statement, once. Refuses: not_found. Callers: worker, payments.reckon
+create or replace function people.freeze_workspace(
+  inout workspace_id uuid,
+  inout reason text,
+  caused_by text,
+  out frozen_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update people.workspace w set frozen_at = ops.now(), frozen_reason = freeze_workspace.reason
+   where w.id = freeze_workspace.workspace_id and w.frozen_at is null
+  returning w.frozen_at into freeze_workspace.frozen_at;
+  if found then
+    perform ops.record_change(
+      workspace_id => freeze_workspace.workspace_id, actor => freeze_workspace.caused_by, action => 'workspace.freeze',
+      subject => 'workspace:' || freeze_workspace.workspace_id, detail => jsonb_build_object('reason', freeze_workspace.reason));
+    return;
+  end if;
+  select w.frozen_at, w.frozen_reason into freeze_workspace.frozen_at, freeze_workspace.reason
+    from people.workspace w where w.id = freeze_workspace.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "people"."freeze_workspace"(uuid, text, text) from public, tollgate_worker;
+grant execute on function "people"."freeze_workspace"(uuid, text, text) to tollgate_worker;
+
+-- @routine people.lock_workspace
+-- people.lock_workspace: the workspace's row, first in the order of locks: whoever moves a workspace's subscription, purchases
+-- or payments waits here for whoever else does. Answers whether there is such a workspace.
+-- Callers: billing's and payments' routines
+create or replace function people.lock_workspace(workspace_id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from people.workspace w where w.id = lock_workspace.workspace_id for no key update;
+  return found;
+end
+$$;
+revoke all on function "people"."lock_workspace"(uuid) from public, tollgate_worker;
+
 -- @routine people.revoke_api_key
 -- people.revoke_api_key: the key is unknown from the next statement on. Revoking again changes nothing.
 -- Guarantees: an audit row in the same statement, once. Refuses: not_found.
@@ -2672,6 +5959,53 @@ $$;
 revoke all on function "people"."revoke_api_key"(uuid, text) from public, tollgate_worker;
 grant execute on function "people"."revoke_api_key"(uuid, text) to tollgate_worker;
 
+-- @routine people.set_read_only
+-- people.set_read_only: from `read_only_from` on, the workspace's own writes are refused; null: they are not. A time that lies
+-- ahead (the end of a grace) needs no sweep to come into force.
+-- Locks: the caller holds the workspace's row (people.lock_workspace). Setting the same again changes nothing.
+-- Callers: billing.follow
+create or replace function people.set_read_only(workspace_id uuid, read_only_from timestamptz, reason text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update people.workspace w
+     set read_only_from = set_read_only.read_only_from, read_only_reason = set_read_only.reason
+   where w.id = set_read_only.workspace_id
+     and (w.read_only_from, w.read_only_reason) is distinct from (set_read_only.read_only_from, set_read_only.reason);
+end
+$$;
+revoke all on function "people"."set_read_only"(uuid, timestamptz, text) from public, tollgate_worker;
+
+-- @routine people.unfreeze_workspace
+-- people.unfreeze_workspace: a frozen workspace may write again. Doing it again changes nothing.
+-- Guarantees: an audit row in the same statement, once. Refuses: not_found. Callers: worker
+create or replace function people.unfreeze_workspace(
+  inout workspace_id uuid,
+  caused_by text,
+  out frozen boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  unfreeze_workspace.frozen := false;
+  update people.workspace w set frozen_at = null, frozen_reason = null
+   where w.id = unfreeze_workspace.workspace_id and w.frozen_at is not null;
+  if found then
+    perform ops.record_change(
+      workspace_id => unfreeze_workspace.workspace_id, actor => unfreeze_workspace.caused_by, action => 'workspace.unfreeze',
+      subject => 'workspace:' || unfreeze_workspace.workspace_id, detail => '{}');
+    perform ops.close_alarm('workspace_frozen', 'workspace:' || unfreeze_workspace.workspace_id);
+    return;
+  end if;
+  if not exists (select from people.workspace w where w.id = unfreeze_workspace.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "people"."unfreeze_workspace"(uuid, text) from public, tollgate_worker;
+grant execute on function "people"."unfreeze_workspace"(uuid, text) to tollgate_worker;
+
 -- @view ledger.entry
 -- ledger.entry: the entries of the transactions as rows. `position` is the entry's place in its transaction.
 create or replace view ledger.entry with (security_invoker = true) as
@@ -2680,6 +6014,12 @@ select t.owner_id, t.unit, t.id as transaction_id, e.position, e.side, e.lot_id,
  cross join lateral unnest(t.sides, t.lots, t.amounts) with ordinality e(side, lot_id, amount, position);
 revoke all on "ledger"."entry" from public, tollgate_worker;
 grant select on "ledger"."entry" to tollgate_worker;
+
+-- @trigger billing.subscription_lifecycle
+-- billing.subscription_lifecycle: rows move only as ops.transition allows, and each update steps the version.
+create or replace trigger subscription_lifecycle
+  before insert or update on billing.subscription
+  for each row execute function ops.lifecycle();
 
 -- @trigger ledger.hold_lifecycle
 -- ledger.hold_lifecycle: a hold ends exactly once.
@@ -2699,11 +6039,33 @@ create or replace trigger transaction_balanced
   before insert on ledger.transaction
   for each row execute function ledger.refuse_unbalanced();
 
+-- @trigger messages.outbox_lifecycle
+-- messages.outbox_lifecycle: rows move only as ops.transition allows, and each update steps the version.
+create or replace trigger outbox_lifecycle
+  before insert or update on messages.outbox
+  for each row execute function ops.lifecycle();
+
 -- @trigger ops.audit_append_only
 -- ops.audit_append_only: audit rows cannot be changed (B9). A statement trigger: it refuses even when no row matches.
 create or replace trigger audit_append_only
   before update or delete or truncate on ops.audit
   for each statement execute function ops.append_only();
+
+-- @trigger ops.event_lifecycle
+-- ops.event_lifecycle: rows move only as ops.transition allows, and each update steps the version.
+create or replace trigger event_lifecycle
+  before insert or update on ops.event
+  for each row execute function ops.lifecycle();
+
+-- @trigger payments.purchase_lifecycle
+-- payments.purchase_lifecycle: rows move only as ops.transition allows, and each update steps the version.
+create or replace trigger purchase_lifecycle
+  before insert or update on payments.purchase
+  for each row execute function ops.lifecycle();
+
+-- @data billing.policy
+-- billing.policy: its one row. Run again, it leaves what the operator decided as it is.
+insert into billing.policy (singleton) values (true) on conflict (singleton) do nothing;
 
 -- @data ledger.fillfactor
 -- ledger.fillfactor: room on each page for the next version of a row, so that a spend is a HOT update that touches no
@@ -2722,7 +6084,131 @@ insert into ops.transition (machine, from_state, to_state) values
   ('ledger.hold', '', 'held'),
   ('ledger.hold', 'held', 'settled'),
   ('ledger.hold', 'held', 'released'),
-  ('ledger.hold', 'held', 'expired');
+  ('ledger.hold', 'held', 'expired'),
+  ('billing.subscription', '', 'incomplete'),
+  ('billing.subscription', '', 'trialing'),
+  ('billing.subscription', '', 'active'),
+  ('billing.subscription', '', 'past_due'),
+  ('billing.subscription', '', 'unpaid'),
+  ('billing.subscription', '', 'paused'),
+  ('billing.subscription', '', 'canceled'),
+  ('billing.subscription', '', 'incomplete_expired'),
+  ('billing.subscription', 'incomplete', 'trialing'),
+  ('billing.subscription', 'incomplete', 'active'),
+  ('billing.subscription', 'incomplete', 'past_due'),
+  ('billing.subscription', 'incomplete', 'unpaid'),
+  ('billing.subscription', 'incomplete', 'paused'),
+  ('billing.subscription', 'incomplete', 'canceled'),
+  ('billing.subscription', 'incomplete', 'incomplete_expired'),
+  ('billing.subscription', 'trialing', 'incomplete'),
+  ('billing.subscription', 'trialing', 'active'),
+  ('billing.subscription', 'trialing', 'past_due'),
+  ('billing.subscription', 'trialing', 'unpaid'),
+  ('billing.subscription', 'trialing', 'paused'),
+  ('billing.subscription', 'trialing', 'canceled'),
+  ('billing.subscription', 'trialing', 'incomplete_expired'),
+  ('billing.subscription', 'active', 'incomplete'),
+  ('billing.subscription', 'active', 'trialing'),
+  ('billing.subscription', 'active', 'past_due'),
+  ('billing.subscription', 'active', 'unpaid'),
+  ('billing.subscription', 'active', 'paused'),
+  ('billing.subscription', 'active', 'canceled'),
+  ('billing.subscription', 'active', 'incomplete_expired'),
+  ('billing.subscription', 'past_due', 'incomplete'),
+  ('billing.subscription', 'past_due', 'trialing'),
+  ('billing.subscription', 'past_due', 'active'),
+  ('billing.subscription', 'past_due', 'unpaid'),
+  ('billing.subscription', 'past_due', 'paused'),
+  ('billing.subscription', 'past_due', 'canceled'),
+  ('billing.subscription', 'past_due', 'incomplete_expired'),
+  ('billing.subscription', 'unpaid', 'incomplete'),
+  ('billing.subscription', 'unpaid', 'trialing'),
+  ('billing.subscription', 'unpaid', 'active'),
+  ('billing.subscription', 'unpaid', 'past_due'),
+  ('billing.subscription', 'unpaid', 'paused'),
+  ('billing.subscription', 'unpaid', 'canceled'),
+  ('billing.subscription', 'unpaid', 'incomplete_expired'),
+  ('billing.subscription', 'paused', 'incomplete'),
+  ('billing.subscription', 'paused', 'trialing'),
+  ('billing.subscription', 'paused', 'active'),
+  ('billing.subscription', 'paused', 'past_due'),
+  ('billing.subscription', 'paused', 'unpaid'),
+  ('billing.subscription', 'paused', 'canceled'),
+  ('billing.subscription', 'paused', 'incomplete_expired'),
+  ('payments.purchase', '', 'pending'),
+  ('payments.purchase', 'pending', 'paid'),
+  ('payments.purchase', 'pending', 'expired'),
+  ('payments.purchase', 'pending', 'canceled'),
+  ('payments.purchase', 'expired', 'paid'),
+  ('payments.purchase', 'canceled', 'paid'),
+  ('payments.purchase', 'paid', 'partly_refunded'),
+  ('payments.purchase', 'paid', 'refunded'),
+  ('payments.purchase', 'partly_refunded', 'refunded'),
+  ('payments.purchase', 'partly_refunded', 'paid'),
+  ('payments.purchase', 'refunded', 'partly_refunded'),
+  ('payments.purchase', 'refunded', 'paid'),
+  ('ops.event', '', 'applied'),
+  ('ops.event', '', 'ignored'),
+  ('ops.event', '', 'foreign'),
+  ('ops.event', '', 'parked'),
+  ('ops.event', '', 'failed'),
+  ('ops.event', '', 'fetching'),
+  ('ops.event', 'parked', 'applied'),
+  ('ops.event', 'parked', 'ignored'),
+  ('ops.event', 'parked', 'failed'),
+  ('ops.event', 'parked', 'dead'),
+  ('ops.event', 'failed', 'applied'),
+  ('ops.event', 'failed', 'ignored'),
+  ('ops.event', 'failed', 'parked'),
+  ('ops.event', 'failed', 'dead'),
+  ('ops.event', 'fetching', 'applied'),
+  ('ops.event', 'fetching', 'ignored'),
+  ('ops.event', 'fetching', 'parked'),
+  ('ops.event', 'fetching', 'failed'),
+  ('ops.event', 'fetching', 'dead'),
+  ('ops.event', 'dead', 'applied'),
+  ('ops.event', 'dead', 'ignored'),
+  ('ops.event', 'dead', 'parked'),
+  ('ops.event', 'dead', 'failed'),
+  ('ops.event', 'dead', 'fetching'),
+  ('ops.event', 'ignored', 'applied'),
+  ('ops.event', 'ignored', 'parked'),
+  ('ops.event', 'ignored', 'failed'),
+  ('messages.outbox', '', 'queued'),
+  ('messages.outbox', 'queued', 'sending'),
+  ('messages.outbox', 'queued', 'canceled'),
+  ('messages.outbox', 'sending', 'queued'),
+  ('messages.outbox', 'sending', 'delivered'),
+  ('messages.outbox', 'sending', 'dead'),
+  ('messages.outbox', 'sending', 'canceled'),
+  ('messages.outbox', 'dead', 'queued'),
+  ('ops.event', 'applied', 'parked'),
+  ('ops.event', 'applied', 'failed'),
+  ('ops.event', 'failed', 'fetching');
+
+-- @grant billing.pack
+revoke all on "billing"."pack" from public, tollgate_worker;
+grant select on "billing"."pack" to tollgate_worker;
+
+-- @grant billing.plan
+revoke all on "billing"."plan" from public, tollgate_worker;
+grant select on "billing"."plan" to tollgate_worker;
+
+-- @grant billing.policy
+revoke all on "billing"."policy" from public, tollgate_worker;
+grant select on "billing"."policy" to tollgate_worker;
+
+-- @grant billing.price
+revoke all on "billing"."price" from public, tollgate_worker;
+grant select on "billing"."price" to tollgate_worker;
+
+-- @grant billing.renewal
+revoke all on "billing"."renewal" from public, tollgate_worker;
+grant select on "billing"."renewal" to tollgate_worker;
+
+-- @grant billing.subscription
+revoke all on "billing"."subscription" from public, tollgate_worker;
+grant select on "billing"."subscription" to tollgate_worker;
 
 -- @grant ledger.account
 revoke all on "ledger"."account" from public, tollgate_worker;
@@ -2740,6 +6226,10 @@ grant select on "ledger"."lot" to tollgate_worker;
 revoke all on "ledger"."transaction" from public, tollgate_worker;
 grant select on "ledger"."transaction" to tollgate_worker;
 
+-- @grant messages.outbox
+revoke all on "messages"."outbox" from public, tollgate_worker;
+grant select on "messages"."outbox" to tollgate_worker;
+
 -- @grant ops.alarm
 revoke all on "ops"."alarm" from public, tollgate_worker;
 grant select on "ops"."alarm" to tollgate_worker;
@@ -2751,6 +6241,14 @@ grant select on "ops"."audit" to tollgate_worker;
 -- @grant ops.clock
 revoke all on "ops"."clock" from public, tollgate_worker;
 grant select on "ops"."clock" to tollgate_worker;
+
+-- @grant ops.cursor
+revoke all on "ops"."cursor" from public, tollgate_worker;
+grant select on "ops"."cursor" to tollgate_worker;
+
+-- @grant ops.event
+revoke all on "ops"."event" from public, tollgate_worker;
+grant select on "ops"."event" to tollgate_worker;
 
 -- @grant ops.parked
 revoke all on "ops"."parked" from public, tollgate_worker;
@@ -2771,6 +6269,30 @@ grant select on "ops"."sweep_run" to tollgate_worker;
 -- @grant ops.transition
 revoke all on "ops"."transition" from public, tollgate_worker;
 grant select on "ops"."transition" to tollgate_worker;
+
+-- @grant payments.customer
+revoke all on "payments"."customer" from public, tollgate_worker;
+grant select on "payments"."customer" to tollgate_worker;
+
+-- @grant payments.dispute
+revoke all on "payments"."dispute" from public, tollgate_worker;
+grant select on "payments"."dispute" to tollgate_worker;
+
+-- @grant payments.intent
+revoke all on "payments"."intent" from public, tollgate_worker;
+grant select on "payments"."intent" to tollgate_worker;
+
+-- @grant payments.payment
+revoke all on "payments"."payment" from public, tollgate_worker;
+grant select on "payments"."payment" to tollgate_worker;
+
+-- @grant payments.purchase
+revoke all on "payments"."purchase" from public, tollgate_worker;
+grant select on "payments"."purchase" to tollgate_worker;
+
+-- @grant payments.refund
+revoke all on "payments"."refund" from public, tollgate_worker;
+grant select on "payments"."refund" to tollgate_worker;
 
 -- @grant people.api_key
 revoke all on "people"."api_key" from public, tollgate_worker;

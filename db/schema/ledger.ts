@@ -8,10 +8,10 @@ import {
   pgSchema,
   primaryKey,
   text,
-  timestamp,
   unique,
   uuid,
 } from "drizzle-orm/pg-core";
+import { amount, time, word } from "./columns.ts";
 
 /** What counts: credits, money, seats, bytes, trials, redemptions. The contract of each routine: `db/sql/ledger/`. */
 export const ledger = pgSchema("ledger");
@@ -23,17 +23,9 @@ export const ledger = pgSchema("ledger");
  */
 const domain = <Data>(name: string) =>
   customType<{ data: Data; driverData: unknown }>({ dataType: () => `ledger.${name}` });
-/** bigint between 0 and 2^53 − 1. */
-const amount = customType<{ data: number; driverData: string }>({
-  dataType: () => "ledger.amount",
-  fromDriver: Number,
-});
 /** bigint[], of either sign. */
 const amounts = customType<{ data: number[]; driverData: unknown }>({ dataType: () => "bigint[]" });
-/** A unit or a pool: a lower-case word. */
-const word = domain<string>("word");
 const kind = domain<string>("transaction_kind");
-const time = () => timestamp({ withTimezone: true, mode: "string" });
 
 /**
  * One row per owner and unit: the row that every ledger routine locks first, and on which its guards stand.
@@ -66,6 +58,8 @@ export const account = ledger.table(
  * spent or held when a refund took it. `given` = `available` + `expired` + `recovered` − `covered` + what was spent or is
  * held; and `available` + `expired` + `recovered` is never more than `given` (ledger.verify; a check would be parsed by
  * every spend).
+ * `forgiven` is what a refund would have made debt of, had the operator not let it go (ledger.take_back): it is outside, and
+ * stays there.
  * `empty` repeats `available = 0`, so that the index of lots to drain does not change with each spend (a HOT update).
  * Growth: one row per grant, kept for ever (a refund years later must find it); the drain index holds only lots with
  * something in them.
@@ -84,6 +78,7 @@ export const lot = ledger.table(
     expired: amount().notNull().default(0),
     recovered: amount().notNull().default(0),
     covered: amount().notNull().default(0),
+    forgiven: amount().notNull().default(0),
     payment_id: uuid(),
     expires_at: time(),
     closed_at: time(),

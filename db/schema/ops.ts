@@ -11,16 +11,15 @@ import {
   pgSchema,
   primaryKey,
   text,
-  timestamp,
   unique,
   uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
+import { time } from "./columns.ts";
 
 /** What runs the house: requests, lifecycles, audit, alarms, sweeps, the clock. */
 export const ops = pgSchema("ops");
 
-const time = () => timestamp({ withTimezone: true, mode: "string" });
 const bytes = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
 
 /**
@@ -149,4 +148,59 @@ export const clock = ops.table(
     clock_offset: interval().notNull().default("0"),
   },
   (t) => [primaryKey({ name: "clock_pk", columns: [t.singleton] }), check("clock_one_row", sql`singleton`)],
+);
+
+/**
+ * The inbox: what came from outside, once each, with what became of it (lifecycle `ops.event`). `fact` is what its effect
+ * needs of the payload; `payload` is the body as it came, for people. `waits_for` names what a parked event refers to and is
+ * not there yet. Growth: one row per event; `ops.events_expire` drops what is over after 35 days (providers send again for
+ * 30); the effects' keys stay on what they did.
+ */
+export const event = ops.table(
+  "event",
+  {
+    provider: text().notNull(),
+    id: text().notNull(),
+    type: text().notNull(),
+    subject: text(),
+    state: text().notNull(),
+    version: integer().notNull().default(1),
+    fact: jsonb(),
+    payload: text().notNull(),
+    outcome: text(),
+    error: text(),
+    waits_for: text(),
+    attempts: integer().notNull().default(0),
+    next_attempt_at: time(),
+    occurred_at: time().notNull(),
+    received_at: time().notNull(),
+    applied_at: time(),
+  },
+  (t) => [
+    primaryKey({ name: "event_pk", columns: [t.provider, t.id] }),
+    check("event_due_while_open", sql`(state in ('parked', 'failed', 'fetching')) = (next_attempt_at is not null)`),
+    index("event_due")
+      .on(t.next_attempt_at, t.provider, t.id)
+      .where(sql`next_attempt_at is not null`),
+    index("event_waiting")
+      .on(t.waits_for)
+      .where(sql`waits_for is not null`),
+    index("event_of_state").on(t.state, t.received_at, t.id),
+    index("event_age").on(t.received_at),
+  ],
+);
+
+/**
+ * How far a sweep has read a list of the outside's: everything before `since` is known; `position` is where an unfinished
+ * pass goes on, and `until` what that pass will have covered. One row per list.
+ */
+export const cursor = ops.table(
+  "cursor",
+  {
+    name: text().notNull(),
+    since: time().notNull(),
+    until: time(),
+    position: text(),
+  },
+  (t) => [primaryKey({ name: "cursor_pk", columns: [t.name] })],
 );

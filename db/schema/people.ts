@@ -1,17 +1,25 @@
 import { sql } from "drizzle-orm";
-import { check, foreignKey, index, pgSchema, primaryKey, text, timestamp, unique, uuid } from "drizzle-orm/pg-core";
+import { check, foreignKey, index, pgSchema, primaryKey, text, unique, uuid } from "drizzle-orm/pg-core";
+import { time } from "./columns.ts";
 
 /** Who: workspaces and the API keys that act for them. */
 export const people = pgSchema("people");
 
-const time = () => timestamp({ withTimezone: true, mode: "string" });
 
-/** A customer of the operator's. Growth: one row per customer, kept for ever. */
+/**
+ * A customer of the operator's. From `read_only_from` on (its subscription is not paid, or is over) and while `frozen_at` is
+ * set (by the operator, or by a refund under the policy `freeze`), the workspace's own writes are refused.
+ * Growth: one row per customer, kept for ever.
+ */
 export const workspace = people.table(
   "workspace",
   {
     id: uuid().notNull(),
     name: text().notNull(),
+    read_only_from: time(),
+    read_only_reason: text(),
+    frozen_at: time(),
+    frozen_reason: text(),
     created_at: time().notNull(),
   },
   (t) => [

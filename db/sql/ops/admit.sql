@@ -4,7 +4,10 @@
 --   `own` says that the stored answer was this very request's (a repeat after an unknown outcome), not a client's replay.
 --   The lock is only the waiting; what makes a second effect impossible is the unique key that ops.remember inserts.
 -- Locks: the request's key (advisory, until the end of the statement), before any row.
--- Refuses: as people.authenticate; idempotency_key_reused (another request stored under this key).
+-- A call that a workspace which is read-only or frozen may not make (all that do not say `even_read_only`) is refused only
+--   where it would run: what it answered before is answered again.
+-- Refuses: as people.authenticate; idempotency_key_reused (another request stored under this key); workspace_read_only,
+--   workspace_frozen (with the reason).
 -- Callers: worker
 create or replace function ops.admit(
   key_hash text,
@@ -13,6 +16,7 @@ create or replace function ops.admit(
   inout idempotency_key text,
   inout fingerprint text,
   inout request_id uuid,
+  even_read_only boolean default true,
   out workspace_id uuid,
   out key_id uuid,
   out caused_by text,
@@ -23,6 +27,7 @@ create or replace function ops.admit(
 as $$
 declare
   v_fingerprint bytea;
+  v_access record;
 begin
   admit.key_id := people.authenticate(admit.key_hash, admit.scope, admit.workspace);
   admit.workspace_id := admit.workspace;
@@ -45,6 +50,12 @@ begin
   end if;
   if v_fingerprint <> decode(admit.fingerprint, 'hex') then
     perform ops.refuse('idempotency_key_reused');
+  end if;
+  if not admit.even_read_only and admit.replay is null then
+    v_access := people.access_of(admit.workspace_id);
+    if v_access.refusal is not null then
+      perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
+    end if;
   end if;
 end
 $$;

@@ -1,0 +1,29 @@
+-- billing.choose_live: which of a workspace's subscriptions is kept: the one that is, until it is over, or was never paid and
+-- another one is. One that is kept now, and was superseded, gives what its invoices had been waiting to give.
+-- Locks: the caller holds the workspace's row; then the subscriptions. Callers: billing.write_state, billing.note_checkout
+create or replace function billing.choose_live(workspace_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_kept record;
+  v_other record;
+begin
+  select s.id, s.state into v_kept
+    from billing.subscription s
+   where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.superseded_by is null;
+  select s.id, s.state into v_other
+    from billing.subscription s
+   where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.superseded_by is not null
+     and s.undone_at is null
+   order by s.state = 'incomplete', s.id
+   limit 1;
+  if v_other.id is null or v_kept.id is not null and not (v_kept.state = 'incomplete' and v_other.state <> 'incomplete') then
+    return;
+  end if;
+  update billing.subscription s set superseded_by = v_other.id
+   where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.id <> v_other.id;
+  update billing.subscription s set superseded_by = null where s.id = v_other.id;
+  perform billing.give_waiting(v_other.id, choose_live.caused_by);
+end
+$$;

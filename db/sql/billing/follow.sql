@@ -1,0 +1,57 @@
+-- billing.follow: what a workspace's subscription means for it: whether it is read-only, and from when; its seats; its storage.
+-- Who owes has the plan's grace from the first moment that it owed; a subscription paused for want of a payment method, and one
+--   that is over (policy after_end), leave the workspace read-only at once. One that was never paid means nothing.
+-- Guarantees: a function of the rows alone, so that it ends the same in whatever order they came to be so.
+-- Locks: the caller holds the workspace's row; then the subscription, then the accounts. Callers: billing's routines
+create or replace function billing.follow(workspace_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_after_end text;
+  v_seats bigint;
+  v_bytes bigint;
+begin
+  select s.id, s.version, s.state, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
+         p.seats, p.storage_bytes, p.grace_days
+    into v_row
+    from billing.subscription s
+    left join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = follow.workspace_id and s.superseded_by is null
+     and s.state not in ('incomplete', 'incomplete_expired')
+   order by s.ended_at is null desc, s.ended_at desc, s.id desc
+   limit 1;
+  if not found then
+    return;
+  end if;
+  select p.after_end into strict v_after_end from billing.policy p;
+  if v_row.state in ('past_due', 'unpaid') then
+    perform people.set_read_only(follow.workspace_id,
+      v_row.past_due_since + make_interval(days => coalesce(v_row.grace_days, 0)), v_row.state);
+  elsif v_row.state = 'paused' then
+    perform people.set_read_only(follow.workspace_id, v_row.healthy_at, 'paused');
+  elsif v_row.state = 'canceled' and v_after_end = 'read_only' then
+    perform people.set_read_only(follow.workspace_id, v_row.ended_at, 'canceled');
+  else
+    perform people.set_read_only(follow.workspace_id, null, null);
+  end if;
+
+  v_seats := case when v_row.state = 'canceled' then 0 else v_row.seats * v_row.quantity end;
+  v_bytes := case when v_row.state = 'canceled' then 0 else v_row.storage_bytes end;
+  if v_row.seats is not null and v_seats is distinct from v_row.seats_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'seat', amount => v_seats,
+      idempotency_key => 'tg:seats:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  if v_row.storage_bytes is not null and v_bytes is distinct from v_row.bytes_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'byte', amount => v_bytes,
+      idempotency_key => 'tg:bytes:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  update billing.subscription s
+     set seats_given = case when v_row.seats is null then s.seats_given else v_seats end,
+         bytes_given = case when v_row.storage_bytes is null then s.bytes_given else v_bytes end
+   where s.id = v_row.id
+     and (v_row.seats is not null and v_seats is distinct from s.seats_given
+       or v_row.storage_bytes is not null and v_bytes is distinct from s.bytes_given);
+end
+$$;

@@ -1,0 +1,13 @@
+-- billing.mark_sync: the subscription is in doubt: a sweep fetches it from the provider now.
+-- Callers: billing's and payments' routines
+create or replace function billing.mark_sync(id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update billing.subscription s
+     set sync_due_at = ops.now(), sync_token = null, sync_attempts = 0
+   where s.id = mark_sync.id and s.ended_at is null
+     and (s.sync_due_at is null or s.sync_due_at > ops.now() or s.sync_token is not null);
+end
+$$;

@@ -1,0 +1,70 @@
+-- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
+-- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- `session_token` comes with a customer, or with the right to make one.
+-- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
+create or replace function payments.claim_checkout(
+  inout id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out quantity integer,
+  out mode text,
+  out trial_days integer,
+  out success_url text,
+  out cancel_url text,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_customer record;
+begin
+  select p.workspace_id into v_row from payments.purchase p where p.id = claim_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
+         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment
+    into strict v_row
+    from payments.purchase p
+   where p.id = claim_checkout.id
+     for no key update;
+  claim_checkout.kind := v_row.kind;
+  claim_checkout.state := v_row.state;
+  claim_checkout.url := v_row.url;
+  claim_checkout.session_id := v_row.provider_id;
+  claim_checkout.price_provider_id := billing.price_at_provider(v_row.price_id);
+  claim_checkout.quantity := v_row.quantity;
+  claim_checkout.mode := case v_row.kind when 'subscription' then 'subscription' else 'payment' end;
+  claim_checkout.trial_days := v_row.trial_days;
+  claim_checkout.success_url := v_row.success_url;
+  claim_checkout.cancel_url := v_row.cancel_url;
+  claim_checkout.expires_at := v_row.expires_at;
+  claim_checkout.created_at := v_row.created_at;
+  if v_row.state <> 'pending' or v_row.provider_id is not null then
+    return;
+  end if;
+  v_customer := payments.claim_customer(v_row.workspace_id, v_row.provider);
+  claim_checkout.customer_id := v_customer.customer;
+  claim_checkout.customer_number := v_customer.number;
+  claim_checkout.customer_token := v_customer.token;
+  claim_checkout.search_customer := v_customer.search;
+  if (v_customer.customer is not null or v_customer.token is not null)
+    and (v_row.leased_until is null or v_row.leased_until <= ops.now()) then
+    claim_checkout.session_token := uuidv7();
+    update payments.purchase p
+       set lease_token = claim_checkout.session_token, leased_until = ops.now() + interval '30 seconds'
+     where p.id = claim_checkout.id;
+  end if;
+end
+$$;

@@ -1,0 +1,39 @@
+-- payments.claim_checks: open purchases of which the provider is to be asked (their session's time is over, its payment is on
+-- its way, or nobody has told us of a session), each for one Worker until `lease` has passed.
+-- Locks: the purchases' rows, SKIP LOCKED. Callers: worker
+create or replace function payments.claim_checks(
+  batch integer,
+  lease interval,
+  out ids uuid[],
+  out session_ids text[],
+  out customer_ids text[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  claim_checks.ids := '{}';
+  claim_checks.session_ids := '{}';
+  claim_checks.customer_ids := '{}';
+  for v_row in
+    with due as materialized (
+      select p.id from payments.purchase p
+       where p.check_due_at <= (select ops.now())
+       order by p.check_due_at, p.id
+       limit claim_checks.batch
+         for no key update skip locked
+    )
+    update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease, interval '10 minutes')
+      from due
+     where p.id = due.id
+    returning p.id, p.provider_id, p.workspace_id, p.provider
+  loop
+    claim_checks.ids := claim_checks.ids || v_row.id;
+    claim_checks.session_ids := claim_checks.session_ids || v_row.provider_id;
+    claim_checks.customer_ids := claim_checks.customer_ids || (
+      select c.provider_id from payments.customer c
+       where c.workspace_id = v_row.workspace_id and c.provider = v_row.provider and c.deleted_at is null);
+  end loop;
+end
+$$;
