@@ -16,12 +16,18 @@ declare
 begin
   compare_subscriptions.marked := 0;
   for v_row in
-    select s.id, f.fact
+    with held as materialized (
+      select s.id, s.provider_id from billing.subscription s
+       where s.ended_at is null
+         and s.provider_id in (
+           select f.fact ->> 'subscription' from jsonb_array_elements(compare_subscriptions.facts) f(fact))
+       order by s.id
+         for no key update skip locked
+    )
+    select h.id, f.fact
       from jsonb_array_elements(compare_subscriptions.facts) f(fact)
-      join billing.subscription s on s.provider_id = f.fact ->> 'subscription'
-     where s.ended_at is null
-     order by s.id
-       for no key update of s skip locked
+      join held h on h.provider_id = f.fact ->> 'subscription'
+     order by h.id
   loop
     if billing.differs(v_row.id, v_row.fact) then
       perform billing.mark_sync(v_row.id);
