@@ -1,4 +1,4 @@
-import { plans } from "./billing/routes.ts";
+import { changes, plans } from "./billing/routes.ts";
 import { views as billing } from "./billing/views.ts";
 import { docs } from "./http/docs.ts";
 import { notFound, onError } from "./http/failure.ts";
@@ -8,13 +8,16 @@ import { router } from "./http/router.ts";
 import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
 import { house } from "./ops/routes.ts";
+import { buying } from "./payments/routes.ts";
+import { views as payments } from "./payments/views.ts";
 import { keys, workspaces } from "./people/routes.ts";
 
 /** The whole HTTP interface: the only file that knows every domain. */
 export const app = router();
 
 app.use(record);
-for (const routes of [movements, views, workspaces, keys, plans, billing, house]) app.route("/", routes);
+for (const routes of [movements, views, workspaces, keys, plans, billing, changes, buying, payments, house])
+  app.route("/", routes);
 app.route("/", docs);
 
 const document = openApiText(app);

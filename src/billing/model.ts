@@ -23,7 +23,9 @@ export const changeBody = z
     version: version.optional().meta({ description: "Of the plan; without it, the newest." }),
     quantity: quantity.optional(),
     when: when.meta({
-      description: "`now`: prorated, and the difference is invoiced at once. `period_end`: with the next period.",
+      description:
+        "`now`: prorated; a plan's difference is invoiced at once, a quantity's with the next invoice. `period_end`: with " +
+        "the next period.",
     }),
   })
   .superRefine((body, context) => {
@@ -32,6 +34,10 @@ export const changeBody = z
     }
     if (body.plan === undefined && body.version !== undefined) {
       context.addIssue({ code: "custom", path: ["version"], message: "is a plan's: give the plan", input: body });
+    }
+    if (body.plan === undefined && body.when === "period_end") {
+      const message = "a quantity alone changes now; at the period's end, give the plan too";
+      context.addIssue({ code: "custom", path: ["when"], message, input: body });
     }
   })
   .meta({ example: { plan: "team", when: "now" } });
@@ -43,7 +49,7 @@ export const cancelBody = z.strictObject({
   }),
 });
 
-export const uncancelBody = z.strictObject({});
+export const nothingBody = z.strictObject({});
 
 const momentOrNull = moment.nullable();
 

@@ -59,12 +59,23 @@ export async function listPlans(c: AppContext, page: Page, code: string | undefi
       .orderBy(desc(plan.id))
       .limit(page.limit + 1),
   );
-  return rows.map(({ cap, expires_in_days, prices, created_at, ...row }) => ({
+  return rows.map(shownPlan);
+}
+
+interface PlanRow {
+  cap: number | null;
+  expires_in_days: number | null;
+  prices: unknown;
+  created_at: string;
+}
+
+function shownPlan<Row extends PlanRow>({ cap, expires_in_days, prices, created_at, ...row }: Row) {
+  return {
     ...row,
     rollover: cap === null ? null : { cap, expires_in_days },
     prices: z.array(planPrice).parse(prices),
     created_at: utc(created_at),
-  }));
+  };
 }
 
 /** A page of packs' versions, newest first, and one more. */
@@ -91,11 +102,11 @@ export async function listPacks(c: AppContext, page: Page, code: string | undefi
       .orderBy(desc(pack.id))
       .limit(page.limit + 1),
   );
-  return rows.map(({ prices, created_at, ...row }) => ({
-    ...row,
-    prices: z.array(packPrice).parse(prices),
-    created_at: utc(created_at),
-  }));
+  return rows.map(shownPack);
+}
+
+function shownPack<Row extends { prices: unknown; created_at: string }>({ prices, created_at, ...row }: Row) {
+  return { ...row, prices: z.array(packPrice).parse(prices), created_at: utc(created_at) };
 }
 
 /** What the operator decided. */

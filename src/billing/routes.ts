@@ -1,8 +1,16 @@
 import { createRoute } from "@hono/zod-openapi";
-import { idempotencyOptional, jsonBody, keyedAnswer, secured, writeRefusals } from "../http/route.ts";
+import {
+  idempotencyOptional,
+  idempotencyRequired,
+  jsonBody,
+  keyedAnswer,
+  secured,
+  writeRefusals,
+} from "../http/route.ts";
 import { router } from "../http/router.ts";
 import * as catalogue from "./catalogue.ts";
 import * as model from "./model.ts";
+import * as subscriptions from "./change.ts";
 import * as store from "./store.ts";
 
 const createPlan = createRoute({
@@ -51,6 +59,70 @@ const setPolicy = createRoute({
   responses: { 200: keyedAnswer(model.policyAnswer, "Set"), ...writeRefusals("operator_key_required") },
 });
 
+const path = "/v1/workspaces/{workspace}/subscription";
+const asksStripe = [
+  "idempotency_key_required",
+  "not_found",
+  "no_subscription",
+  "change_invalid",
+  "provider_refused",
+  "provider_unavailable",
+  "misconfigured",
+] as const;
+const after = "The subscription as Stripe has it now";
+
+const change = createRoute({
+  method: "post",
+  path: `${path}/change`,
+  operationId: "changeSubscription",
+  tags: ["subscriptions"],
+  summary: "Change the plan or the quantity",
+  description:
+    "A plan that costs more usually begins now, and its included credits are topped up in proportion; one that costs less " +
+    "begins with the next period. A change that was planned before gives way to this one.",
+  ...secured("billing:write"),
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.changeBody) },
+  responses: {
+    200: keyedAnswer(model.subscriptionAnswer, after),
+    ...writeRefusals(...asksStripe, "plan_unknown", "price_unknown", "price_not_published"),
+  },
+});
+
+const cancel = createRoute({
+  method: "post",
+  path: `${path}/cancel`,
+  operationId: "cancelSubscription",
+  tags: ["subscriptions"],
+  summary: "Cancel the subscription",
+  ...secured("billing:write"),
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.cancelBody) },
+  responses: { 200: keyedAnswer(model.subscriptionAnswer, after), ...writeRefusals(...asksStripe) },
+});
+
+const uncancel = createRoute({
+  method: "post",
+  path: `${path}/uncancel`,
+  operationId: "uncancelSubscription",
+  tags: ["subscriptions"],
+  summary: "Take a cancellation back",
+  description: "While the subscription still runs; one that has ended is bought anew.",
+  ...secured("billing:write"),
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.nothingBody) },
+  responses: { 200: keyedAnswer(model.subscriptionAnswer, after), ...writeRefusals(...asksStripe) },
+});
+
+const keep = createRoute({
+  method: "post",
+  path: `${path}/keep`,
+  operationId: "keepSubscription",
+  tags: ["subscriptions"],
+  summary: "Take a planned change back",
+  description: "The plan that the subscription has goes on after the period.",
+  ...secured("billing:write"),
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.nothingBody) },
+  responses: { 200: keyedAnswer(model.subscriptionAnswer, after), ...writeRefusals(...asksStripe) },
+});
+
 /** What an operator sells, and decides. */
 export const plans = router()
   .openapi(createPlan, async (c) => {
@@ -62,3 +134,18 @@ export const plans = router()
     return made.created ? c.json(made, 201) : c.json(made, 200);
   })
   .openapi(setPolicy, async (c) => c.json(await store.setPolicy(c, c.req.valid("json")), 200));
+
+/** What becomes of a workspace's subscription. */
+export const changes = router()
+  .openapi(change, async (c) => {
+    return c.json(await subscriptions.change(c, c.req.valid("param").workspace, c.req.valid("json")), 200);
+  })
+  .openapi(cancel, async (c) => {
+    return c.json(await subscriptions.cancel(c, c.req.valid("param").workspace, c.req.valid("json").when), 200);
+  })
+  .openapi(uncancel, async (c) => {
+    return c.json(await subscriptions.takeBack(c, c.req.valid("param").workspace, "uncancel"), 200);
+  })
+  .openapi(keep, async (c) => {
+    return c.json(await subscriptions.takeBack(c, c.req.valid("param").workspace, "keep"), 200);
+  });

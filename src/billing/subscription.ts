@@ -18,11 +18,15 @@ const nextPlan = alias(plan, "next_plan");
 const standing = sql`(
   select s.id from ${subscription} s
    where s.workspace_id = ${workspace.id}
-   order by s.ended_at is null and s.superseded_by is null desc, s.superseded_by is null desc, s.id desc limit 1)`;
+   order by s.superseded_by is null desc, s.ended_at is null desc, s.ended_at desc, s.id desc limit 1)`;
 
 /** What a workspace is subscribed to, and whether it may write; all null where it never was. Refuses `not_found`. */
-export async function getSubscription(c: AppContext, of: string): Promise<Shown> {
-  const [row] = await read(c, { scope: "billing:read", workspace: of }, (db, permit) =>
+export async function getSubscription(
+  c: AppContext,
+  of: string,
+  scope: "billing:read" | "billing:write" = "billing:read",
+): Promise<Shown> {
+  const [row] = await read(c, { scope, workspace: of }, (db, permit) =>
     db
       .select({
         id: sql<string | null>`${subscription.id}`.as("subscription_id"),

@@ -52,3 +52,11 @@ export async function read<Row>(
     throw error;
   }
 }
+
+/**
+ * Checks the API key alone, as `read` does: for what a request is refused with before anything is read or written. Who may
+ * not ask is told so, and not what else is wrong.
+ */
+export async function permitted(c: AppContext, reading: Reading): Promise<void> {
+  await read(c, reading, (db) => db.select({ key_id: permit.key_id }).from(sql`(select) nothing`));
+}

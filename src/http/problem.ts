@@ -27,8 +27,6 @@ export const problems = {
     status: 409,
     title: "The provider does not know the price yet; npm run stripe:setup tells it",
   },
-  purchase_ended: { status: 409, title: "The purchase is no longer open" },
-  subscription_ended: { status: 409, title: "The subscription has ended" },
   subscription_exists: { status: 409, title: "The workspace has a subscription already" },
   transaction_not_reversible: { status: 409, title: "A transaction of this kind cannot be reversed" },
   transaction_reversed: { status: 409, title: "The transaction has already been reversed" },

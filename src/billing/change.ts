@@ -1,0 +1,163 @@
+import { sql } from "drizzle-orm";
+import * as z from "zod";
+import { call } from "../db/call.ts";
+import { permitted, read } from "../db/read.ts";
+import { routine } from "../db/routine.ts";
+import { write } from "../db/write.ts";
+import type { StripeAccount } from "../env.ts";
+import type { AppContext } from "../http/context.ts";
+import { instant } from "../http/time.ts";
+import { stripeOf } from "../outside/account.ts";
+import type { SubscriptionFact } from "../outside/stripe/facts/subscription.ts";
+import { releaseSchedule, scheduleChange } from "../outside/stripe/schedules.ts";
+import {
+  cancelAtPeriodEnd,
+  cancelNow,
+  changeQuantity,
+  retrieveSubscription,
+  uncancel,
+  upgradeSubscription,
+} from "../outside/stripe/subscriptions.ts";
+import type { changeBody } from "./model.ts";
+import { getSubscription } from "./subscription.ts";
+
+/** What a subscription may be asked to do; see `billing.begin_change`. */
+type Change = "upgrade" | "downgrade" | "quantity" | "cancel" | "cancel_now" | "uncancel" | "keep";
+
+const scope = "billing:write";
+const text = z.string().nullable();
+
+const begun = z.object({
+  id: z.string(),
+  provider_id: z.string(),
+  schedule_id: text,
+  price_provider_id: z.string(),
+  current_price_provider_id: z.string(),
+  quantity: z.int(),
+  current_period_end: instant.nullable(),
+  asked_at: instant,
+  generation: z.int(),
+});
+
+type Begun = z.infer<typeof begun>;
+
+const beginChangeCall = routine({
+  name: "billing.begin_change",
+  context: { workspace_id: "workspace_id", caused_by: "caused_by" },
+  args: z.strictObject({
+    change: z.string(),
+    plan_code: text,
+    plan_number: z.int().nullable(),
+    quantity: z.int().nullable(),
+  }),
+  result: begun,
+});
+
+const syncSubscriptionCall = routine({
+  name: "billing.sync_subscription",
+  context: {},
+  args: z.strictObject({
+    id: z.string(),
+    generation: z.int(),
+    asked_at: z.string(),
+    fact: z.record(z.string(), z.unknown()).nullable(),
+  }),
+  result: z.object({ id: z.string(), outcome: z.string() }),
+});
+
+/** Every routine that is called here, for the contract test. */
+export const calls = [beginChangeCall, syncSubscriptionCall];
+
+interface Wish {
+  plan_code?: string | undefined;
+  plan_number?: number | undefined;
+  quantity?: number | undefined;
+}
+
+/** Moves the subscription to another plan or quantity, now or with the next period. */
+export async function change(c: AppContext, workspace: string, body: z.infer<typeof changeBody>) {
+  const now = body.plan === undefined ? "quantity" : "upgrade";
+  const wish = { plan_code: body.plan, plan_number: body.version, quantity: body.quantity };
+  return ask(c, workspace, body.when === "now" ? now : "downgrade", wish);
+}
+
+/** Ends the subscription, now or with the period. */
+export async function cancel(c: AppContext, workspace: string, when: "now" | "period_end") {
+  return ask(c, workspace, when === "now" ? "cancel_now" : "cancel");
+}
+
+/** Takes back the end that lies ahead (`uncancel`), or the change (`keep`). */
+export async function takeBack(c: AppContext, workspace: string, what: "uncancel" | "keep") {
+  return ask(c, workspace, what);
+}
+
+/**
+ * Writes down what is asked for, asks Stripe under a key made from that, and writes what Stripe answered: nothing is true
+ * before Stripe says so. Where that answer is lost, a sweep fetches it, and the client may repeat with its key.
+ * Answers as `getSubscription`. Throws `no_subscription`, `plan_unknown`, `price_unknown`, `price_not_published`,
+ * `change_invalid`, `provider_refused`, `provider_unavailable`, `misconfigured`.
+ */
+async function ask(c: AppContext, workspace: string, what: Change, wish: Wish = {}) {
+  const account = await accountOf(c, workspace);
+  const asked = await write(c, {
+    routine: beginChangeCall,
+    args: {
+      change: what,
+      plan_code: wish.plan_code ?? null,
+      plan_number: wish.plan_number ?? null,
+      quantity: wish.quantity ?? null,
+    },
+    scope,
+    workspace,
+  });
+  if (!c.get("trace").replayed || (await isFresh(c, workspace, asked))) {
+    const told = await tell(account, what, asked);
+    const { id, generation, asked_at } = asked;
+    const fact = told === null ? null : { ...told };
+    await call(c.get("database"), syncSubscriptionCall, { id, generation, asked_at, fact }, c.get("trace"));
+  }
+  return getSubscription(c, workspace, scope);
+}
+
+async function accountOf(c: AppContext, workspace: string): Promise<StripeAccount> {
+  try {
+    return stripeOf(c);
+  } catch (error) {
+    await permitted(c, { scope, workspace });
+    throw error;
+  }
+}
+
+/** Does Stripe still know the key of this change? For a day; later, a repeat would be a second change. */
+async function isFresh(c: AppContext, workspace: string, { asked_at }: Begun): Promise<boolean> {
+  const [row] = await read(c, { scope, workspace }, (db) =>
+    db
+      .select({ fresh: sql<boolean>`${asked_at}::timestamptz > ops.now() - interval '23 hours'`.as("fresh") })
+      .from(sql`(select) nothing`),
+  );
+  return row?.fresh === true;
+}
+
+async function tell(account: StripeAccount, what: Change, asked: Begun): Promise<SubscriptionFact | null> {
+  const subscription = asked.provider_id;
+  const key = `tollgate:change:${asked.id}:${asked.generation}`;
+  const { price_provider_id: price, quantity, schedule_id: schedule } = asked;
+  switch (what) {
+    case "upgrade":
+      return upgradeSubscription(account, { subscription, key, price, quantity });
+    case "downgrade":
+      return (await scheduleChange(account, { subscription, key, price, quantity })).fact;
+    case "quantity":
+      return changeQuantity(account, { subscription, key, quantity });
+    case "cancel":
+      return cancelAtPeriodEnd(account, { subscription, key });
+    case "cancel_now":
+      return cancelNow(account, subscription);
+    case "uncancel":
+      return uncancel(account, { subscription, key });
+    case "keep":
+      return schedule === null
+        ? retrieveSubscription(account, subscription)
+        : releaseSchedule(account, { subscription, schedule });
+  }
+}

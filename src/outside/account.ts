@@ -1,0 +1,10 @@
+import { settings, type StripeAccount } from "../env.ts";
+import type { AppContext } from "../http/context.ts";
+import { Problem } from "../http/problem.ts";
+
+/** The deployment's Stripe account. Throws `misconfigured` where it has none. */
+export function stripeOf(c: AppContext): StripeAccount {
+  const { stripe } = settings(c.env);
+  if (stripe === null) throw new Problem("misconfigured", {}, { cause: new Error("there is no Stripe secret key") });
+  return stripe;
+}

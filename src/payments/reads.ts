@@ -1,0 +1,153 @@
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { pack, plan } from "../../db/schema/billing.ts";
+import { customer, payment, purchase } from "../../db/schema/payments.ts";
+import { read } from "../db/read.ts";
+import type { AppContext } from "../http/context.ts";
+import type { Page } from "../http/pagination.ts";
+import { utc, utcOrNull } from "../http/time.ts";
+import type { Kind, State } from "./model.ts";
+
+const scope = "billing:read";
+
+const purchaseColumns = {
+  id: sql<string>`${purchase.id}`.as("purchase_id"),
+  kind: sql<Kind>`${purchase.kind}`.as("kind"),
+  state: sql<State>`${purchase.state}`.as("state"),
+  session_id: sql<string | null>`${purchase.provider_id}`.as("session_id"),
+  plan_code: sql<string | null>`${plan.code}`.as("plan_code"),
+  plan_number: sql<number>`${plan.number}`.as("plan_number"),
+  pack_code: sql<string | null>`${pack.code}`.as("pack_code"),
+  pack_number: sql<number>`${pack.number}`.as("pack_number"),
+  quantity: sql<number>`${purchase.quantity}`.as("quantity"),
+  amount_minor: purchase.amount_minor,
+  currency: purchase.currency,
+  url: purchase.url,
+  subscription_id: purchase.subscription_id,
+  payment_id: purchase.payment_id,
+  expires_at: purchase.expires_at,
+  ended_at: purchase.ended_at,
+  created_at: sql<string>`${purchase.created_at}`.as("created_at"),
+};
+
+/** A page of purchases, newest first, and one more. */
+export async function listPurchases(c: AppContext, workspace: string, page: Page, state: State | undefined) {
+  const rows = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select(purchaseColumns)
+      .from(purchase)
+      .leftJoin(plan, eq(plan.id, purchase.plan_id))
+      .leftJoin(pack, eq(pack.id, purchase.pack_id))
+      .where(
+        and(
+          eq(purchase.workspace_id, permit.workspace_id),
+          state === undefined ? undefined : eq(purchase.state, state),
+          page.after === null ? undefined : lt(purchase.id, page.after),
+        ),
+      )
+      .orderBy(desc(purchase.id))
+      .limit(page.limit + 1),
+  );
+  return rows.map(shownPurchase);
+}
+
+/** One purchase, for who may write; with the name of its session at Stripe, which is null where none was made. */
+export async function getPurchase(c: AppContext, workspace: string, id: string) {
+  const [row] = await read(c, { scope: "billing:write", workspace }, (db, permit) =>
+    db
+      .select(purchaseColumns)
+      .from(purchase)
+      .leftJoin(plan, eq(plan.id, purchase.plan_id))
+      .leftJoin(pack, eq(pack.id, purchase.pack_id))
+      .where(and(eq(purchase.workspace_id, permit.workspace_id), eq(purchase.id, id))),
+  );
+  return row === undefined ? null : { state: row.state, session_id: row.session_id, shown: shownPurchase(row) };
+}
+
+interface PurchaseRow {
+  id: string;
+  kind: Kind;
+  state: State;
+  plan_code: string | null;
+  plan_number: number;
+  pack_code: string | null;
+  pack_number: number;
+  quantity: number;
+  amount_minor: number;
+  currency: string;
+  url: string | null;
+  subscription_id: string | null;
+  payment_id: string | null;
+  expires_at: string;
+  ended_at: string | null;
+  created_at: string;
+}
+
+function shownPurchase(row: PurchaseRow) {
+  return {
+    id: row.id,
+    kind: row.kind,
+    state: row.state,
+    plan: row.plan_code === null ? null : { code: row.plan_code, version: row.plan_number },
+    pack: row.pack_code === null ? null : { code: row.pack_code, version: row.pack_number },
+    quantity: row.quantity,
+    amount_minor: row.amount_minor,
+    currency: row.currency,
+    url: row.state === "pending" ? row.url : null,
+    subscription_id: row.subscription_id,
+    payment_id: row.payment_id,
+    expires_at: utc(row.expires_at),
+    ended_at: utcOrNull(row.ended_at),
+    created_at: utc(row.created_at),
+  };
+}
+
+/** A page of payments, newest first, and one more. */
+export async function listPayments(c: AppContext, workspace: string, page: Page) {
+  const rows = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select({
+        id: payment.id,
+        amount_minor: payment.amount_minor,
+        currency: payment.currency,
+        refunded: payment.refunded,
+        disputed: payment.disputed,
+        provider: payment.provider,
+        reference: payment.reference,
+        purchase_id: payment.purchase_id,
+        subscription_id: payment.subscription_id,
+        paid_at: payment.paid_at,
+        created_at: payment.created_at,
+      })
+      .from(payment)
+      .where(
+        and(
+          eq(payment.workspace_id, permit.workspace_id),
+          page.after === null ? undefined : lt(payment.id, page.after),
+        ),
+      )
+      .orderBy(desc(payment.id))
+      .limit(page.limit + 1),
+  );
+  return rows.map(shownPayment);
+}
+
+function shownPayment<Row extends { paid_at: string; created_at: string }>(row: Row) {
+  return { ...row, paid_at: utc(row.paid_at), created_at: utc(row.created_at) };
+}
+
+/** The workspace's customer at Stripe, for who may write; null: it has none. */
+export async function customerOf(c: AppContext, workspace: string): Promise<string | null> {
+  const [row] = await read(c, { scope: "billing:write", workspace }, (db, permit) =>
+    db
+      .select({ provider_id: customer.provider_id })
+      .from(customer)
+      .where(
+        and(
+          eq(customer.workspace_id, permit.workspace_id),
+          eq(customer.provider, "stripe"),
+          isNull(customer.deleted_at),
+        ),
+      ),
+  );
+  return row?.provider_id ?? null;
+}

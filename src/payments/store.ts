@@ -1,0 +1,129 @@
+import * as z from "zod";
+import { call } from "../db/call.ts";
+import { routine } from "../db/routine.ts";
+import { write } from "../db/write.ts";
+import type { AppContext } from "../http/context.ts";
+import { instant } from "../http/time.ts";
+import type { checkoutBody } from "./model.ts";
+
+const text = z.string().nullable();
+const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded", "refunded"]);
+
+/** A purchase, and what its caller is to do for it: who has a token makes what the token is for, and nobody else does. */
+const started = z.object({
+  id: z.string(),
+  kind: z.enum(["subscription", "credit_pack", "retail_token"]),
+  state,
+  url: text,
+  session_id: text,
+  price_provider_id: text,
+  quantity: z.int(),
+  mode: z.enum(["subscription", "payment"]),
+  trial_days: z.int(),
+  success_url: z.string(),
+  cancel_url: z.string(),
+  expires_at: instant,
+  created_at: instant,
+  customer_id: text,
+  customer_number: z.int().nullable(),
+  customer_token: text,
+  search_customer: z.boolean().nullable(),
+  session_token: text,
+});
+
+/** What `payments.start_checkout` and `payments.claim_checkout` answer. */
+export type Started = z.infer<typeof started>;
+
+const startCheckoutCall = routine({
+  name: "payments.start_checkout",
+  context: { workspace_id: "workspace_id", caused_by: "caused_by" },
+  args: z.strictObject({
+    plan_code: text,
+    plan_number: z.int().nullable(),
+    pack_code: text,
+    currency: z.string(),
+    interval_unit: text,
+    interval_count: z.int().nullable(),
+    quantity: z.int(),
+    success_url: z.string(),
+    cancel_url: z.string(),
+  }),
+  result: started,
+});
+
+const claimCheckoutCall = routine({
+  name: "payments.claim_checkout",
+  context: {},
+  args: z.strictObject({ id: z.string() }),
+  result: started,
+});
+
+const recordCustomerCall = routine({
+  name: "payments.record_customer",
+  context: {},
+  args: z.strictObject({ workspace_id: z.string(), number: z.int(), token: z.string(), customer: z.string() }),
+  result: z.object({ workspace_id: z.string(), customer: z.string() }),
+});
+
+const recordSessionCall = routine({
+  name: "payments.record_session",
+  context: {},
+  args: z.strictObject({
+    id: z.string(),
+    token: z.string(),
+    session_id: z.string(),
+    url: text,
+    expires_at: z.string(),
+  }),
+  result: z.object({ id: z.string(), state, url: text, session_id: text, expires_at: instant }),
+});
+
+/** What the provider says of a session is written to its purchase; null: it has no such session. */
+export const syncCheckoutCall = routine({
+  name: "payments.sync_checkout",
+  context: {},
+  args: z.strictObject({ id: z.string(), fact: z.record(z.string(), z.unknown()).nullable() }),
+  result: z.object({ id: z.string(), state }),
+});
+
+/** Every routine that this store calls, for the contract test. */
+export const calls = [startCheckoutCall, claimCheckoutCall, recordCustomerCall, recordSessionCall, syncCheckoutCall];
+
+/**
+ * Begins a purchase, or answers the one of this plan that is open. Refuses what is not sold so, `price_not_published`,
+ * `subscription_exists`, `checkout_open` (with the purchase of another plan that is open), `workspace_frozen`, and `workspace_read_only` of all but a plan for a workspace whose last one is over.
+ */
+export async function startCheckout(c: AppContext, workspace: string, body: z.infer<typeof checkoutBody>) {
+  const ofPlan = body.plan !== undefined;
+  return write(c, {
+    routine: startCheckoutCall,
+    args: {
+      plan_code: body.plan ?? null,
+      plan_number: body.version ?? null,
+      pack_code: body.pack ?? null,
+      currency: body.currency,
+      interval_unit: ofPlan ? (body.interval ?? "month") : null,
+      interval_count: ofPlan ? (body.interval_count ?? 1) : null,
+      quantity: body.quantity,
+      success_url: body.success_url,
+      cancel_url: body.cancel_url,
+    },
+    scope: "billing:write",
+    workspace,
+  });
+}
+
+/** The purchase as it is now, with the tokens that nobody else holds. */
+export async function claimCheckout(c: AppContext, id: string) {
+  return call(c.get("database"), claimCheckoutCall, { id }, c.get("trace"));
+}
+
+/** Keeps the customer that was made under the token; answers the one that stands, whoever made it. */
+export async function recordCustomer(c: AppContext, made: z.infer<typeof recordCustomerCall.args>) {
+  return (await call(c.get("database"), recordCustomerCall, made, c.get("trace"))).customer;
+}
+
+/** Keeps the session that was made under the token; answers what stands. */
+export async function recordSession(c: AppContext, made: z.infer<typeof recordSessionCall.args>) {
+  return call(c.get("database"), recordSessionCall, made, c.get("trace"));
+}
