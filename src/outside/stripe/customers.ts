@@ -28,8 +28,12 @@ export async function findCustomer(account: StripeAccount, workspace: string): P
   return living.toSorted((a, b) => a.created - b.created)[0]?.id ?? null;
 }
 
-/** Whether Stripe has a customer, and has not deleted it. Throws `Problem`. */
-export async function customerLives(account: StripeAccount, customer: string): Promise<boolean> {
+/** Whether a customer lives, was deleted, or Stripe has none of that id. Throws `Problem`. */
+export async function standingOfCustomer(
+  account: StripeAccount,
+  customer: string,
+): Promise<"living" | "deleted" | "unknown"> {
   const found = await askFor(account, (stripe) => stripe.customers.retrieve(customer));
-  return found !== null && found.deleted !== true;
+  if (found === null) return "unknown";
+  return found.deleted === true ? "deleted" : "living";
 }

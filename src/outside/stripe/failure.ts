@@ -7,12 +7,8 @@ import { redact } from "../../http/request.ts";
  * same key: the same call with the same key is then right to repeat. Anything else would be said again.
  */
 export function problemOf(error: InstanceType<typeof Stripe.errors.StripeError>): Problem {
-  const cause = new Error(
-    `Stripe: ${error.type} ${error.statusCode ?? ""} ${error.code ?? ""} ${error.requestId ?? ""}`,
-    {
-      cause: error,
-    },
-  );
+  const said = [error.type, error.statusCode, error.code, error.requestId].filter((word) => word !== undefined);
+  const cause = new Error(`Stripe: ${said.join(" ")}`, { cause: error });
   if (mayPass(error)) return new Problem("provider_unavailable", { retry_after: 2 }, { cause });
   const members = { detail: redact(error.message).slice(0, 500), provider_code: error.code ?? error.rawType ?? null };
   return new Problem("provider_refused", members, { cause });

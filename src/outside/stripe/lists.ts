@@ -1,6 +1,6 @@
 import type { StripeAccount } from "../../env.ts";
-import { ask } from "./client.ts";
-import { type SubscriptionFact, subscriptionFact } from "./facts/subscription.ts";
+import { askFor } from "./client.ts";
+import { type SubscriptionFact, wholeSubscriptionFact, withSchedule } from "./facts/subscription.ts";
 import { secondsOf } from "./instant.ts";
 
 /** A page of a list; `next` is where the next one begins, null at the end. */
@@ -9,30 +9,29 @@ export interface StripePage<Member> {
   next: string | null;
 }
 
-/** Events as Stripe keeps them for 30 days, each as parsed JSON, newest first; between two instants of the database's. */
+/**
+ * Events, which Stripe keeps for 30 days, each as parsed JSON, newest first; between two instants of the database's. Null
+ * where Stripe does not have the event any more that the page would begin after. Throws `Problem`.
+ */
 export async function listEvents(
   account: StripeAccount,
   { since, until, after }: { since: string; until: string; after: string | null },
-): Promise<StripePage<object>> {
+): Promise<StripePage<object> | null> {
   const created = { gte: secondsOf(since), lte: secondsOf(until) };
-  return page(await ask(account, (stripe) => stripe.events.list({ created, ...place(after) })));
+  const found = await askFor(account, (stripe) => stripe.events.list({ created, ...place(after) }));
+  return found === null ? null : page(found);
 }
 
-/** Subscriptions in every state, newest first. */
+/** Subscriptions in every state, newest first; null as above. */
 export async function listSubscriptions(
   account: StripeAccount,
   after: string | null,
-): Promise<StripePage<SubscriptionFact>> {
-  const { data, next } = page(
-    await ask(account, (stripe) => stripe.subscriptions.list({ status: "all", ...place(after) })),
-  );
-  return { data: data.map((object) => subscriptionFact(object, "updated")), next };
-}
-
-/** Customers, newest first; those that were deleted are not in Stripe's list. */
-export async function listCustomers(account: StripeAccount, after: string | null): Promise<StripePage<string>> {
-  const { data, next } = page(await ask(account, (stripe) => stripe.customers.list(place(after))));
-  return { data: data.map(({ id }) => id), next };
+): Promise<StripePage<SubscriptionFact> | null> {
+  const question = { status: "all", expand: [`data.${withSchedule}`], ...place(after) };
+  const found = await askFor(account, (stripe) => stripe.subscriptions.list(question));
+  if (found === null) return null;
+  const { data, next } = page(found);
+  return { data: data.map(wholeSubscriptionFact), next };
 }
 
 function place(after: string | null): { limit: 100; starting_after?: string } {

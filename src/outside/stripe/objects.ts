@@ -18,13 +18,17 @@ const retrievers: Readonly<Record<string, Retrieve>> = {
   cus: (stripe, id) => stripe.customers.retrieve(id),
 };
 
-/** Fetches the object of an event, as it is now and in the package's version, and reads it as the event's. Throws `Problem`. */
-export async function fetchFact(account: StripeAccount, type: string, subject: string): Promise<Reading> {
-  const retrieve = retrievers[subject.slice(0, subject.indexOf("_"))];
-  if (retrieve === undefined) return { fact: null, lacks: null, fault: `nobody fetches ${subject}` };
+/**
+ * Fetches the object of an event, as it is now and in the package's version, and reads it as the event's. No fact and no
+ * fault where Stripe has no such object any more. Throws `Problem`.
+ */
+export async function fetchFact(account: StripeAccount, type: string, subject: string | null): Promise<Reading> {
+  const retrieve = subject === null ? undefined : retrievers[subject.slice(0, subject.indexOf("_"))];
+  if (subject === null || retrieve === undefined) {
+    return { fact: null, lacks: null, fault: `nobody can fetch ${subject ?? "what has no id"}` };
+  }
   const object = await askFor(account, (stripe) => retrieve(stripe, subject));
-  if (object === null) return { fact: null, lacks: null, fault: `Stripe has no ${subject}` };
-  return factOf(type, object);
+  return object === null ? { fact: null, lacks: null, fault: null } : factOf(type, object);
 }
 
 /** More lines than these no invoice of one plan has. */

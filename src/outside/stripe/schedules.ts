@@ -1,7 +1,7 @@
 import type { Stripe } from "stripe";
 import type { StripeAccount } from "../../env.ts";
 import { ask } from "./client.ts";
-import { type SubscriptionFact, subscriptionFact } from "./facts/subscription.ts";
+import { type SubscriptionFact, wholeSubscriptionFact, withSchedule } from "./facts/subscription.ts";
 import { release } from "./subscriptions.ts";
 
 /**
@@ -26,8 +26,8 @@ export async function scheduleChange(
       },
       { idempotencyKey: `${key}:phases` },
     );
-    const after = await stripe.subscriptions.retrieve(subscription);
-    return { schedule_id: schedule.id, fact: subscriptionFact(after, "updated") };
+    const after = await stripe.subscriptions.retrieve(subscription, { expand: [withSchedule] });
+    return { schedule_id: schedule.id, fact: wholeSubscriptionFact(after) };
   });
 }
 
@@ -41,7 +41,7 @@ export async function releaseSchedule(
 ): Promise<SubscriptionFact> {
   return ask(account, async (stripe) => {
     await release(stripe, schedule);
-    return subscriptionFact(await stripe.subscriptions.retrieve(subscription), "updated");
+    return wholeSubscriptionFact(await stripe.subscriptions.retrieve(subscription, { expand: [withSchedule] }));
   });
 }
 

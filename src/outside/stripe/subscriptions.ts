@@ -1,12 +1,14 @@
 import type { Stripe } from "stripe";
 import type { StripeAccount } from "../../env.ts";
 import { ask, askFor, codeOf } from "./client.ts";
-import { type SubscriptionFact, subscriptionFact } from "./facts/subscription.ts";
+import { type SubscriptionFact, wholeSubscriptionFact, withSchedule } from "./facts/subscription.ts";
+
+const expanded = { expand: [withSchedule] };
 
 /** How a subscription stands; null where Stripe has none. Throws `Problem`. */
 export async function retrieveSubscription(account: StripeAccount, id: string): Promise<SubscriptionFact | null> {
-  const found = await askFor(account, (stripe) => stripe.subscriptions.retrieve(id));
-  return found === null ? null : subscriptionFact(found, "updated");
+  const found = await askFor(account, (stripe) => stripe.subscriptions.retrieve(id, expanded));
+  return found === null ? null : wholeSubscriptionFact(found);
 }
 
 /**
@@ -33,6 +35,7 @@ export async function upgradeSubscription(
         items: [{ id: itemOf(current), price, quantity }],
         proration_behavior: "always_invoice",
         payment_behavior: "pending_if_incomplete",
+        ...expanded,
       },
       { idempotencyKey: `${key}:upgrade` },
     ),
@@ -47,7 +50,7 @@ export async function changeQuantity(
   return changed(account, subscription, (stripe, current) =>
     stripe.subscriptions.update(
       subscription,
-      { items: [{ id: itemOf(current), quantity }], proration_behavior: "create_prorations" },
+      { items: [{ id: itemOf(current), quantity }], proration_behavior: "create_prorations", ...expanded },
       { idempotencyKey: `${key}:quantity` },
     ),
   );
@@ -59,7 +62,11 @@ export async function cancelAtPeriodEnd(
   { subscription, key }: Change,
 ): Promise<SubscriptionFact> {
   return changed(account, subscription, (stripe) =>
-    stripe.subscriptions.update(subscription, { cancel_at_period_end: true }, { idempotencyKey: `${key}:cancel` }),
+    stripe.subscriptions.update(
+      subscription,
+      { cancel_at_period_end: true, ...expanded },
+      { idempotencyKey: `${key}:cancel` },
+    ),
   );
 }
 
@@ -67,11 +74,15 @@ export async function cancelAtPeriodEnd(
 export async function uncancel(account: StripeAccount, { subscription, key }: Change): Promise<SubscriptionFact> {
   return changed(account, subscription, (stripe, current) => {
     if (current.cancel_at_period_end) {
-      const params = { cancel_at_period_end: false };
+      const params = { cancel_at_period_end: false, ...expanded };
       return stripe.subscriptions.update(subscription, params, { idempotencyKey: `${key}:uncancel` });
     }
     if (current.cancel_at === null) return Promise.resolve(current);
-    return stripe.subscriptions.update(subscription, { cancel_at: "" }, { idempotencyKey: `${key}:uncancel:date` });
+    return stripe.subscriptions.update(
+      subscription,
+      { cancel_at: "", ...expanded },
+      { idempotencyKey: `${key}:uncancel:date` },
+    );
   });
 }
 
@@ -86,10 +97,12 @@ export async function cancelNow(account: StripeAccount, subscription: string): P
 /** Ends a subscription; null where Stripe has none. Whoever ends it meanwhile has done the same. */
 export async function endNow(stripe: Stripe, subscription: string): Promise<Stripe.Subscription> {
   try {
-    return await stripe.subscriptions.cancel(subscription, {}, { idempotencyKey: `tollgate:cancel:${subscription}` });
+    return await stripe.subscriptions.cancel(subscription, expanded, {
+      idempotencyKey: `tollgate:cancel:${subscription}`,
+    });
   } catch (error) {
     if (codeOf(error) !== "resource_missing") throw error;
-    const current = await stripe.subscriptions.retrieve(subscription);
+    const current = await stripe.subscriptions.retrieve(subscription, expanded);
     if (!over(current.status)) throw error;
     return current;
   }
@@ -106,14 +119,14 @@ async function changed(
   change: (stripe: Stripe, current: Stripe.Subscription) => Promise<Stripe.Subscription>,
 ): Promise<SubscriptionFact> {
   const after = await ask(account, async (stripe) => {
-    const current = await stripe.subscriptions.retrieve(subscription);
+    const current = await stripe.subscriptions.retrieve(subscription, expanded);
     if (current.schedule !== null) {
       // Stripe takes no end and no change of a subscription that a schedule moves; the newest wish stands.
       await release(stripe, typeof current.schedule === "string" ? current.schedule : current.schedule.id);
     }
     return change(stripe, current);
   });
-  return subscriptionFact(after, "updated");
+  return wholeSubscriptionFact(after);
 }
 
 /** Ends a schedule and leaves its subscription as it is. One that is over stays so. */

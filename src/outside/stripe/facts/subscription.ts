@@ -8,6 +8,13 @@ const item = z.object({
   current_period_end: seconds,
 });
 
+/** A schedule that was expanded: what will be, and when. */
+const schedule = z.object({
+  id,
+  current_phase: absent(z.object({ start_date: seconds })),
+  phases: z.array(z.object({ start_date: seconds, items: z.array(z.object({ price: reference })) })),
+});
+
 const subscription = z.object({
   id,
   customer: reference,
@@ -18,7 +25,7 @@ const subscription = z.object({
   cancel_at_period_end: z.boolean(),
   canceled_at: absent(seconds),
   ended_at: absent(seconds),
-  schedule: absent(reference),
+  schedule: absent(z.union([id, schedule])),
   pause_collection: z.unknown(),
   created: seconds,
 });
@@ -41,6 +48,25 @@ export interface SubscriptionFact {
   schedule: string | null;
   paused: boolean;
   created: number;
+  /** Only where the schedule was asked for: the price that it will move to (null: to none), and when. */
+  next_price?: string | null;
+  next_price_at?: number | null;
+}
+
+/** What a question is asked with, so that its answer's fact says what a schedule will do. */
+export const withSchedule = "schedule";
+
+/** As `subscriptionFact`, of an object that was asked for `withSchedule`. Throws ZodError. */
+export function wholeSubscriptionFact(object: unknown): SubscriptionFact {
+  const { schedule: plan } = subscription.pick({ schedule: true }).parse(object);
+  const fact = subscriptionFact(object, "updated");
+  if (plan === null || typeof plan === "string") return { ...fact, next_price: null, next_price_at: null };
+  const now = plan.current_phase?.start_date ?? 0;
+  const next = plan.phases
+    .filter((phase) => phase.start_date > now)
+    .toSorted((a, b) => a.start_date - b.start_date)
+    .find((phase) => phase.items[0]?.price !== fact.price);
+  return { ...fact, next_price: next?.items[0]?.price ?? null, next_price_at: next?.start_date ?? null };
 }
 
 /** Of several items the first counts: Tollgate sells one plan a subscription. Throws ZodError. */
@@ -61,7 +87,7 @@ export function subscriptionFact(object: unknown, event: string): SubscriptionFa
     cancel_at: found.cancel_at ?? (found.cancel_at_period_end ? sold.current_period_end : null),
     canceled_at: found.canceled_at,
     ended_at: found.ended_at,
-    schedule: found.schedule,
+    schedule: typeof found.schedule === "object" ? (found.schedule?.id ?? null) : found.schedule,
     paused: found.pause_collection !== null && found.pause_collection !== undefined,
     created: found.created,
   };
