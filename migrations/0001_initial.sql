@@ -514,6 +514,36 @@ CREATE INDEX "subscription_superseded" ON "billing"."subscription" USING btree (
 CREATE INDEX "sweep_run_of_name" ON "ops"."sweep_run" USING btree ("name","id");
 CREATE INDEX "sweep_run_age" ON "ops"."sweep_run" USING btree ("started_at","id");
 
+-- @routine billing.adopt_subscription
+-- billing.adopt_subscription: a subscription that lives at the provider and that nobody knows here. `adopted`: its customer is ours,
+-- and it is to be fetched; `unknown`: it is nobody's of ours, and an alarm says so.
+-- Locks: the workspace, then the subscription. Callers: worker
+create or replace function billing.adopt_subscription(
+  inout subscription text,
+  provider text,
+  customer text,
+  out outcome text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid := payments.workspace_of(adopt_subscription.provider, adopt_subscription.customer);
+begin
+  if v_workspace is null then
+    perform ops.raise_alarm('subscription_unknown_here', adopt_subscription.subscription,
+      jsonb_build_object('customer', adopt_subscription.customer));
+    adopt_subscription.outcome := 'unknown';
+    return;
+  end if;
+  perform people.lock_workspace(v_workspace);
+  perform billing.ensure_subscription(v_workspace, adopt_subscription.subscription);
+  perform ops.close_alarm('subscription_unknown_here', adopt_subscription.subscription);
+  adopt_subscription.outcome := 'adopted';
+end
+$$;
+revoke all on function "billing"."adopt_subscription"(text, text, text) from public, tollgate_worker;
+grant execute on function "billing"."adopt_subscription"(text, text, text) to tollgate_worker;
+
 -- @routine billing.apply_subscription
 -- billing.apply_subscription: takes the state that an event tells, if it is newer than what is known (B2).
 -- The rule: `canceled` and `incomplete_expired` are final, and `deleted` always applies. Else the provider's time decides, which has
@@ -528,6 +558,7 @@ as $$
 declare
   v_workspace uuid := payments.workspace_of(apply_subscription.provider, apply_subscription.fact ->> 'customer');
   v_rank integer := case apply_subscription.fact ->> 'event' when 'created' then 0 when 'deleted' then 2 else 1 end;
+  v_id uuid;
   v_row record;
   v_differs boolean;
 begin
@@ -535,9 +566,10 @@ begin
     perform ops.wait_for('customer:' || coalesce(apply_subscription.fact ->> 'customer', ''));
   end if;
   perform people.lock_workspace(v_workspace);
+  v_id := billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
   select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at, s.state, s.past_due_since, s.healthy_at into strict v_row
     from billing.subscription s
-   where s.id = billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
+   where s.id = v_id;
 
   if v_row.ended_at is not null then
     return 'final';
@@ -724,6 +756,56 @@ end
 $$;
 revoke all on function "billing"."claim_syncs"(integer, interval) from public, tollgate_worker;
 grant execute on function "billing"."claim_syncs"(integer, interval) to tollgate_worker;
+
+-- @routine billing.compare_subscriptions
+-- billing.compare_subscriptions: a page of the provider's subscriptions is held against what is known of them (facts, as events
+-- carry them). What differs is marked, and a sweep fetches it; what agrees was seen at `asked_at`, our time before the pass.
+-- `missing`: those that live there, and nobody knows here. Two OUT columns of different kinds, so that it is one composite.
+-- Guarantees: writes no state itself: a list may be older than what an event has told meanwhile.
+-- Locks: the subscriptions' rows, SKIP LOCKED (who holds one knows newer). Callers: worker
+create or replace function billing.compare_subscriptions(
+  facts jsonb,
+  asked_at timestamptz,
+  out marked integer,
+  out missing text[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  compare_subscriptions.marked := 0;
+  for v_row in
+    with held as materialized (
+      select s.id, s.provider_id from billing.subscription s
+       where s.ended_at is null
+         and s.provider_id in (
+           select f.fact ->> 'subscription' from jsonb_array_elements(compare_subscriptions.facts) f(fact))
+       order by s.id
+         for no key update skip locked
+    )
+    select h.id, f.fact
+      from jsonb_array_elements(compare_subscriptions.facts) f(fact)
+      join held h on h.provider_id = f.fact ->> 'subscription'
+     order by h.id
+  loop
+    if billing.differs(v_row.id, v_row.fact) then
+      perform billing.mark_sync(v_row.id);
+      compare_subscriptions.marked := compare_subscriptions.marked + 1;
+    else
+      update billing.subscription s set synced_at = greatest(s.synced_at, compare_subscriptions.asked_at)
+       where s.id = v_row.id;
+    end if;
+  end loop;
+  select coalesce(array_agg(f.fact ->> 'subscription' order by f.place), '{}')
+    into compare_subscriptions.missing
+    from jsonb_array_elements(compare_subscriptions.facts) with ordinality f(fact, place)
+   where f.fact ->> 'status' not in ('canceled', 'incomplete_expired')
+     and not exists (select from billing.subscription s where s.provider_id = f.fact ->> 'subscription');
+end
+$$;
+revoke all on function "billing"."compare_subscriptions"(jsonb, timestamptz) from public, tollgate_worker;
+grant execute on function "billing"."compare_subscriptions"(jsonb, timestamptz) to tollgate_worker;
 
 -- @routine billing.create_pack
 -- billing.create_pack: a version of what is bought once: credits, or tokens for one piece of work each. Equal to the newest
@@ -977,12 +1059,12 @@ begin
     select s.id into v_live
       from billing.subscription s
      where s.workspace_id = ensure_subscription.workspace_id and s.ended_at is null and s.superseded_by is null;
-    insert into billing.subscription
+    insert into billing.subscription as s
       (id, workspace_id, collection, provider_id, quantity, state, superseded_by, sync_due_at, created_at)
     values
       (uuidv7(), ensure_subscription.workspace_id, 'stripe', ensure_subscription.provider_id, 1, 'incomplete', v_live,
        ops.now(), ops.now())
-    returning id, workspace_id into v_row;
+    returning s.id, s.workspace_id into v_row;
     if v_live is not null then
       -- Is that one really alive? Nobody is cancelled before the provider has said so of both.
       perform billing.mark_sync(v_live);
@@ -1228,6 +1310,40 @@ begin
 end
 $$;
 revoke all on function "billing"."mark_sync"(uuid) from public, tollgate_worker;
+
+-- @routine billing.mark_unlisted
+-- billing.mark_unlisted: the provider's list was read to its end: subscriptions that live here and were not on it are marked, and a
+-- sweep asks for each by its id. `listed_at`: our time before the pass.
+-- Guarantees: bounded; a second call marks none twice. Locks: the subscriptions' rows, SKIP LOCKED. Callers: worker
+create or replace function billing.mark_unlisted(
+  listed_at timestamptz,
+  batch integer,
+  out processed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  mark_unlisted.processed := 0;
+  for v_row in
+    select s.id from billing.subscription s
+     where s.ended_at is null and s.provider_id is not null and s.sync_due_at is null
+       and s.created_at < mark_unlisted.listed_at
+       and (s.synced_at is null or s.synced_at < mark_unlisted.listed_at)
+     order by s.id
+     limit mark_unlisted.batch
+       for no key update skip locked
+  loop
+    perform billing.mark_sync(v_row.id);
+    mark_unlisted.processed := mark_unlisted.processed + 1;
+  end loop;
+  mark_unlisted.more := mark_unlisted.processed = mark_unlisted.batch;
+end
+$$;
+revoke all on function "billing"."mark_unlisted"(timestamptz, integer) from public, tollgate_worker;
+grant execute on function "billing"."mark_unlisted"(timestamptz, integer) to tollgate_worker;
 
 -- @routine billing.note_checkout
 -- billing.note_checkout: a checkout for a plan was paid: its subscription and its first period are known, whoever tells first.
@@ -5122,11 +5238,11 @@ begin
    where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider and c.deleted_at is null
      for no key update;
   if not found then
-    insert into payments.customer (workspace_id, provider, number, claimed_at)
+    insert into payments.customer as n (workspace_id, provider, number, claimed_at)
     select claim_customer.workspace_id, claim_customer.provider, coalesce(max(c.number), 0) + 1, v_now
       from payments.customer c
      where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider
-    returning number, provider_id, leased_until, claimed_at into v_row;
+    returning n.number, n.provider_id, n.leased_until, n.claimed_at into v_row;
   end if;
   claim_customer.number := v_row.number;
   claim_customer.customer := v_row.provider_id;
@@ -5184,6 +5300,55 @@ end
 $$;
 revoke all on function "payments"."claim_links"(integer, interval) from public, tollgate_worker;
 grant execute on function "payments"."claim_links"(integer, interval) to tollgate_worker;
+
+-- @routine payments.compare_customer
+-- payments.compare_customer: a customer that lives here and not at the provider. `deleted`: it was deleted there, which is done here
+-- too. `unknown`: the provider never had it (another account's key?), and an alarm says so.
+-- Locks: as payments.apply_customer_deleted. Callers: worker
+create or replace function payments.compare_customer(
+  inout customer text,
+  provider text,
+  deleted boolean,
+  out outcome text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if compare_customer.deleted then
+    perform payments.apply_customer_deleted(compare_customer.provider, compare_customer.customer);
+    compare_customer.outcome := 'deleted';
+  else
+    perform ops.raise_alarm('customer_unknown_there', compare_customer.customer, '{}');
+    compare_customer.outcome := 'unknown';
+  end if;
+end
+$$;
+revoke all on function "payments"."compare_customer"(text, text, boolean) from public, tollgate_worker;
+grant execute on function "payments"."compare_customer"(text, text, boolean) to tollgate_worker;
+
+-- @routine payments.customers_after
+-- payments.customers_after: a page of the customers that live here, by their ids at the provider (keyset; null: the first page).
+-- Callers: worker
+create or replace function payments.customers_after(
+  inout provider text,
+  after text,
+  batch integer,
+  out ids text[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select coalesce(array_agg(page.provider_id order by page.provider_id), '{}') into customers_after.ids
+    from (
+      select c.provider_id from payments.customer c
+       where c.provider = customers_after.provider and c.deleted_at is null and c.provider_id > coalesce(customers_after.after, '')
+       order by c.provider_id
+       limit customers_after.batch
+    ) page;
+end
+$$;
+revoke all on function "payments"."customers_after"(text, text, integer) from public, tollgate_worker;
+grant execute on function "payments"."customers_after"(text, text, integer) to tollgate_worker;
 
 -- @routine payments.finalize
 -- payments.finalize: a purchase was paid: its state, the payment and what it buys, in one (D1, D2), once, whoever says so and
@@ -5425,11 +5590,11 @@ as $$
 declare
   v_id uuid;
 begin
-  insert into payments.payment (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at)
+  insert into payments.payment as n (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at)
   values (uuidv7(), record_payment.workspace_id, record_payment.provider, record_payment.reference,
           record_payment.amount_minor, record_payment.currency, record_payment.paid_at, ops.now())
   on conflict on constraint payment_reference_once do nothing
-  returning id into v_id;
+  returning n.id into v_id;
   if v_id is null then
     select p.id into strict v_id
       from payments.payment p
@@ -5528,6 +5693,7 @@ declare
   v_access record;
   v_offer record;
   v_standing record;
+  v_trial_days integer;
   v_open record;
   v_now timestamptz;
 begin
@@ -5542,11 +5708,14 @@ begin
   v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
     start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
   v_now := ops.now();
+  v_trial_days := v_offer.trial_days;
   if v_offer.kind = 'subscription' then
     v_standing := billing.standing_of(start_checkout.workspace_id);
     if v_standing.state is not null then
       perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing.state));
     end if;
+    -- One trial per workspace.
+    v_trial_days := case when v_standing.had_one then 0 else v_offer.trial_days end;
     select p.id, p.price_id, p.quantity, p.url, p.expires_at into v_open
       from payments.purchase p
      where p.workspace_id = start_checkout.workspace_id and p.kind = 'subscription' and p.state = 'pending';
@@ -5563,9 +5732,7 @@ begin
        success_url, cancel_url, check_due_at, expires_at, created_at)
     values
       (start_checkout.id, start_checkout.workspace_id, v_offer.kind, 'stripe', 'pending', v_offer.plan_id, v_offer.pack_id,
-       v_offer.price_id, start_checkout.quantity, v_offer.amount_minor * start_checkout.quantity, start_checkout.currency,
-       -- One trial per workspace.
-       case when v_standing.had_one then 0 else v_offer.trial_days end,
+       v_offer.price_id, start_checkout.quantity, v_offer.amount_minor * start_checkout.quantity, start_checkout.currency, v_trial_days,
        start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
        -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
        date_trunc('second', v_now + interval '23 hours'), v_now);

@@ -11,6 +11,7 @@ as $$
 declare
   v_workspace uuid := payments.workspace_of(apply_subscription.provider, apply_subscription.fact ->> 'customer');
   v_rank integer := case apply_subscription.fact ->> 'event' when 'created' then 0 when 'deleted' then 2 else 1 end;
+  v_id uuid;
   v_row record;
   v_differs boolean;
 begin
@@ -18,9 +19,10 @@ begin
     perform ops.wait_for('customer:' || coalesce(apply_subscription.fact ->> 'customer', ''));
   end if;
   perform people.lock_workspace(v_workspace);
+  v_id := billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
   select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at, s.state, s.past_due_since, s.healthy_at into strict v_row
     from billing.subscription s
-   where s.id = billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
+   where s.id = v_id;
 
   if v_row.ended_at is not null then
     return 'final';

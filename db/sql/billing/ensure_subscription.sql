@@ -18,12 +18,12 @@ begin
     select s.id into v_live
       from billing.subscription s
      where s.workspace_id = ensure_subscription.workspace_id and s.ended_at is null and s.superseded_by is null;
-    insert into billing.subscription
+    insert into billing.subscription as s
       (id, workspace_id, collection, provider_id, quantity, state, superseded_by, sync_due_at, created_at)
     values
       (uuidv7(), ensure_subscription.workspace_id, 'stripe', ensure_subscription.provider_id, 1, 'incomplete', v_live,
        ops.now(), ops.now())
-    returning id, workspace_id into v_row;
+    returning s.id, s.workspace_id into v_row;
     if v_live is not null then
       -- Is that one really alive? Nobody is cancelled before the provider has said so of both.
       perform billing.mark_sync(v_live);

@@ -22,11 +22,11 @@ begin
    where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider and c.deleted_at is null
      for no key update;
   if not found then
-    insert into payments.customer (workspace_id, provider, number, claimed_at)
+    insert into payments.customer as n (workspace_id, provider, number, claimed_at)
     select claim_customer.workspace_id, claim_customer.provider, coalesce(max(c.number), 0) + 1, v_now
       from payments.customer c
      where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider
-    returning number, provider_id, leased_until, claimed_at into v_row;
+    returning n.number, n.provider_id, n.leased_until, n.claimed_at into v_row;
   end if;
   claim_customer.number := v_row.number;
   claim_customer.customer := v_row.provider_id;

@@ -16,11 +16,11 @@ as $$
 declare
   v_id uuid;
 begin
-  insert into payments.payment (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at)
+  insert into payments.payment as n (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at)
   values (uuidv7(), record_payment.workspace_id, record_payment.provider, record_payment.reference,
           record_payment.amount_minor, record_payment.currency, record_payment.paid_at, ops.now())
   on conflict on constraint payment_reference_once do nothing
-  returning id into v_id;
+  returning n.id into v_id;
   if v_id is null then
     select p.id into strict v_id
       from payments.payment p

@@ -40,6 +40,7 @@ declare
   v_access record;
   v_offer record;
   v_standing record;
+  v_trial_days integer;
   v_open record;
   v_now timestamptz;
 begin
@@ -54,11 +55,14 @@ begin
   v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
     start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
   v_now := ops.now();
+  v_trial_days := v_offer.trial_days;
   if v_offer.kind = 'subscription' then
     v_standing := billing.standing_of(start_checkout.workspace_id);
     if v_standing.state is not null then
       perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing.state));
     end if;
+    -- One trial per workspace.
+    v_trial_days := case when v_standing.had_one then 0 else v_offer.trial_days end;
     select p.id, p.price_id, p.quantity, p.url, p.expires_at into v_open
       from payments.purchase p
      where p.workspace_id = start_checkout.workspace_id and p.kind = 'subscription' and p.state = 'pending';
@@ -75,9 +79,7 @@ begin
        success_url, cancel_url, check_due_at, expires_at, created_at)
     values
       (start_checkout.id, start_checkout.workspace_id, v_offer.kind, 'stripe', 'pending', v_offer.plan_id, v_offer.pack_id,
-       v_offer.price_id, start_checkout.quantity, v_offer.amount_minor * start_checkout.quantity, start_checkout.currency,
-       -- One trial per workspace.
-       case when v_standing.had_one then 0 else v_offer.trial_days end,
+       v_offer.price_id, start_checkout.quantity, v_offer.amount_minor * start_checkout.quantity, start_checkout.currency, v_trial_days,
        start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
        -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
        date_trunc('second', v_now + interval '23 hours'), v_now);
