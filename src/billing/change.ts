@@ -60,7 +60,7 @@ const syncSubscriptionCall = routine({
     id: z.string(),
     generation: z.int(),
     asked_at: z.string(),
-    fact: z.record(z.string(), z.unknown()).nullable(),
+    fact: z.unknown(),
   }),
   result: z.object({ id: z.string(), outcome: z.string() }),
 });
@@ -111,9 +111,8 @@ async function ask(c: AppContext, workspace: string, what: Change, wish: Wish = 
     workspace,
   });
   if (!c.get("trace").replayed || (await isFresh(c, workspace, asked))) {
-    const told = await tell(account, what, asked);
+    const fact = await tell(account, what, asked);
     const { id, generation, asked_at } = asked;
-    const fact = told === null ? null : { ...told };
     await call(c.get("database"), syncSubscriptionCall, { id, generation, asked_at, fact }, c.get("trace"));
   }
   return getSubscription(c, workspace, scope);

@@ -134,7 +134,7 @@ const given = ({ pool, amount, expires_at, reason }: Given) => ({
 const granting = { scope: "credits:grant" } as const;
 const writing = { scope: "credits:write" } as const;
 /** New work of the workspace's, which one that is read-only or frozen may not begin; what has begun may be ended. */
-const beginning = { ...writing } as const;
+const beginning = { ...writing, refuse_read_only: true } as const;
 const adjusting = { scope: "ledger:adjust" } as const;
 
 /** Adds to a pool. Refuses `expires_in_past`, `balance_limit_exceeded`. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { pageQuery } from "../http/pagination.ts";
+import { pageQuery, timedPageQuery } from "../http/pagination.ts";
 import { moment, uuid } from "../http/parameters.ts";
 
 const count = z.int().min(0);
@@ -73,4 +73,50 @@ export const auditItem = () =>
     subject: z.string(),
     detail,
     created_at: moment,
+  });
+
+export const eventState = z.enum(["applied", "ignored", "foreign", "parked", "failed", "fetching", "dead"]);
+
+export type EventState = z.infer<typeof eventState>;
+
+const eventId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,255}$/, "must be an event's id")
+  .meta({ example: "evt_1Nxyz4711" });
+
+export const eventsQuery = z.strictObject({ ...timedPageQuery, state: eventState.optional() });
+export const eventParams = z.strictObject({ event: eventId });
+export const replayBody = z.strictObject({});
+
+export const eventItem = () =>
+  z.object({
+    provider: z.string().meta({ example: "stripe" }),
+    id: eventId,
+    type: z.string().meta({ example: "invoice.paid" }),
+    subject: z.string().nullable().meta({ description: "The object's id there.", example: "in_1Nxyz4711" }),
+    state: eventState.meta({
+      description:
+        "`parked`: it waits for what it refers to. `failed`: it is tried again. `fetching`: its object is to be fetched. " +
+        "`dead`: it was tried often enough. `foreign`: it is not this deployment's. `ignored`: it has no effect.",
+    }),
+    outcome: z.string().nullable().meta({ description: "What its effect was." }),
+    error: z.string().nullable(),
+    waits_for: z.string().nullable(),
+    attempts: count,
+    next_attempt_at: moment.nullable(),
+    occurred_at: moment,
+    received_at: moment,
+    applied_at: moment.nullable(),
+  });
+
+export const wholeEvent = () =>
+  eventItem().extend({ payload: z.string().meta({ description: "The body as it came." }) });
+
+export const replayedAnswer = () =>
+  z.object({
+    provider: z.string(),
+    id: eventId,
+    state: eventState,
+    outcome: z.string().nullable(),
+    error: z.string().nullable(),
   });

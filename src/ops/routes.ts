@@ -1,10 +1,20 @@
 import { createRoute } from "@hono/zod-openapi";
 import { settings } from "../env.ts";
-import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
+import { cut, pageAnswer, pageOf, timedCut, timedPageOf } from "../http/pagination.ts";
 import { Problem } from "../http/problem.ts";
-import { jsonAnswer, readRefusals, refusals, secured } from "../http/route.ts";
+import {
+  idempotencyOptional,
+  jsonAnswer,
+  jsonBody,
+  keyedAnswer,
+  readRefusals,
+  refusals,
+  secured,
+  writeRefusals,
+} from "../http/route.ts";
 import { router } from "../http/router.ts";
 import { registry } from "../sweeps/registry.ts";
+import * as inbox from "./events.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
 
@@ -75,6 +85,64 @@ const audit = createRoute({
     ...readRefusals("cursor_invalid", "operator_key_required"),
   },
 });
+
+const listEvents = createRoute({
+  method: "get",
+  path: "/v1/events",
+  operationId: "listEvents",
+  tags,
+  summary: "List events",
+  description: "What came from Stripe, the last to come first, and what became of it. What is over goes after 35 days.",
+  ...secured("ops:read"),
+  request: { query: model.eventsQuery },
+  responses: {
+    200: jsonAnswer(() => pageAnswer(model.eventItem()), "A page"),
+    ...readRefusals("cursor_invalid", "operator_key_required"),
+  },
+});
+
+const getEvent = createRoute({
+  method: "get",
+  path: "/v1/events/{event}",
+  operationId: "getEvent",
+  tags,
+  summary: "Get an event",
+  ...secured("ops:read"),
+  request: { params: model.eventParams },
+  responses: {
+    200: jsonAnswer(model.wholeEvent, "The event, with its body"),
+    ...readRefusals("operator_key_required", "not_found"),
+  },
+});
+
+const replayEvent = createRoute({
+  method: "post",
+  path: "/v1/events/{event}/replay",
+  operationId: "replayEvent",
+  tags,
+  summary: "Apply an event again",
+  description: "Whatever became of it. What it did already is not done twice.",
+  ...secured("ops:write"),
+  request: { params: model.eventParams, headers: idempotencyOptional, body: jsonBody(model.replayBody) },
+  responses: {
+    200: keyedAnswer(model.replayedAnswer, "What became of it now"),
+    ...writeRefusals("operator_key_required", "not_found", "event_foreign"),
+  },
+});
+
+/** What came from outside. */
+export const events = router()
+  .openapi(listEvents, async (c) => {
+    const query = c.req.valid("query");
+    const page = timedPageOf(query);
+    const rows = await inbox.listEvents(c, page, query.state);
+    return c.json(
+      timedCut(rows, page, ({ received_at, id }) => ({ at: received_at, name: id })),
+      200,
+    );
+  })
+  .openapi(getEvent, async (c) => c.json(await inbox.getEvent(c, c.req.valid("param").event), 200))
+  .openapi(replayEvent, async (c) => c.json(await inbox.replayEvent(c, c.req.valid("param").event), 200));
 
 /** How the house is. */
 export const house = router()

@@ -15,7 +15,7 @@ export async function cancelPurchase(c: AppContext, workspace: string, id: strin
   if (before === null) throw new Problem("not_found");
   if (before.state !== "pending") return before.shown;
   const fact = before.session_id === null ? null : await expireCheckout(stripeOf(c), before.session_id);
-  await call(c.get("database"), syncCheckoutCall, { id, fact: fact === null ? null : { ...fact } }, c.get("trace"));
+  await call(c.get("database"), syncCheckoutCall, { id, fact }, c.get("trace"));
   const after = await getPurchase(c, workspace, id);
   if (after === null) throw new Problem("not_found");
   // Somebody is making its session just now: it is not ended before that is known.

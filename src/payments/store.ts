@@ -82,7 +82,7 @@ const recordSessionCall = routine({
 export const syncCheckoutCall = routine({
   name: "payments.sync_checkout",
   context: {},
-  args: z.strictObject({ id: z.string(), fact: z.record(z.string(), z.unknown()).nullable() }),
+  args: z.strictObject({ id: z.string(), fact: z.unknown() }),
   result: z.object({ id: z.string(), state }),
 });
 

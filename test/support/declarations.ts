@@ -1,11 +1,26 @@
 import type { Routine } from "../../src/db/routine.ts";
+import { calls as changes } from "../../src/billing/change.ts";
+import { calls as billing } from "../../src/billing/store.ts";
 import { calls as ledger } from "../../src/ledger/store.ts";
+import { calls as events } from "../../src/ops/events.ts";
+import { calls as inbox } from "../../src/ops/inbox.ts";
 import { calls as ops } from "../../src/ops/store.ts";
+import { calls as payments } from "../../src/payments/store.ts";
 import { calls as people } from "../../src/people/store.ts";
 import { calls as sweeps } from "../../src/sweeps/run.ts";
 
 /** Every call that the Worker makes by a declaration: all stores' and the sweeps'. */
-export const declarations: readonly Routine[] = [...ledger, ...ops, ...people, ...sweeps];
+export const declarations: readonly Routine[] = [
+  ...ledger,
+  ...billing,
+  ...changes,
+  ...payments,
+  ...ops,
+  ...events,
+  ...inbox,
+  ...people,
+  ...sweeps,
+];
 
 /** One of them. */
 export function declared(name: string): Routine {
