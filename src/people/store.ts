@@ -47,14 +47,14 @@ const revokeKeyCall = routine({
 });
 
 const freezeCall = routine({
-  name: "people.freeze",
+  name: "people.freeze_workspace",
   context: { workspace_id: "workspace_id", caused_by: "caused_by" },
   args: z.strictObject({ reason: z.string() }),
   result: z.object({ workspace_id: z.string(), reason: z.string(), frozen_at: instant }),
 });
 
 const unfreezeCall = routine({
-  name: "people.unfreeze",
+  name: "people.unfreeze_workspace",
   context: { workspace_id: "workspace_id", caused_by: "caused_by" },
   args: z.strictObject({}),
   result: z.object({ workspace_id: z.string(), frozen: z.boolean() }),
