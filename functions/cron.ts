@@ -3,5 +3,5 @@ import { tick } from "../src/sweeps/run.ts";
 
 /** The Cron Trigger, once a minute: the registry's intervals decide what is due. */
 export const scheduled: ExportedHandlerScheduledHandler<Env> = async (_event, env) => {
-  await tick(settings(env).database);
+  await tick(settings(env));
 };

@@ -43,8 +43,11 @@ function requireJson(headers: Headers): void {
   throw new Problem("unsupported_media_type", { errors: [{ in: "header", name, code: "unsupported", detail }] });
 }
 
-/** Content-Length may lie, be absent or be no number: it can only refuse early, the count decides. */
-async function readBytes(request: Request): Promise<Uint8Array> {
+/**
+ * Reads a body, counted as it arrives. Content-Length may lie, be absent or be no number: it can only refuse early, the
+ * count decides. Throws 413 `body_too_large`, and 400 `malformed_json` where the body did not arrive whole.
+ */
+export async function readBytes(request: Request): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   if (Number(request.headers.get("Content-Length")) > bodyLimit) throw new Problem("body_too_large");
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();

@@ -14,6 +14,8 @@ export interface Trace {
   replayed: boolean;
   /** The problem's code, where one was answered. */
   code: Code | null;
+  /** What else the log line says; ids and words of ours, never what people wrote. */
+  about?: Readonly<Record<string, string | boolean>>;
 }
 
 /** What the middleware knows of a request when a handler runs. Read one with `c.get(name)`: `c.var` copies them all. */

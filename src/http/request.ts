@@ -35,6 +35,7 @@ function log(c: AppContext, requestId: string, ms: number): void {
     round_trips: trace.round_trips,
     code: trace.code,
     replayed: trace.replayed,
+    ...trace.about,
   };
   if (c.res.status < 500) console.log(JSON.stringify(line));
   else console.error(JSON.stringify({ ...line, error: describe(c.error) }));
