@@ -121,6 +121,7 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
   const ticker = options.ticks === true ? setInterval(tick, 1000) : undefined;
   ticker?.unref();
   changed();
+  let stopped: Promise<void> | undefined;
 
   return {
     url: account.url,
@@ -151,13 +152,15 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
     closeDispute: (...given) => control.closeDispute(...given),
     failRefund: (refund) => control.failRefund(refund),
     deliver: (...given) => control.deliver(...given),
-    stop: async () => {
-      clearInterval(ticker);
-      deliveries.stop();
-      await server.stop();
-      file.write(state);
-    },
+    stop: () => (stopped ??= stop()),
   };
+
+  async function stop(): Promise<void> {
+    clearInterval(ticker);
+    deliveries.stop();
+    await server.stop();
+    file.write(state);
+  }
 
   function tick(): void {
     clock.catchUp();

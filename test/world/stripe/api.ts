@@ -8,6 +8,7 @@ import { newId } from "./ids.ts";
 import { Params } from "./params.ts";
 import type { Route } from "./route.ts";
 import { findRoute } from "./routes.ts";
+import type { StoredAnswer } from "./state.ts";
 
 /** A call that came in, as a test may look at it. */
 export interface LoggedCall {
@@ -121,20 +122,17 @@ export class Api {
           return ended;
         }
       }
-      if (stored !== undefined) {
-        call.replayed = true;
-        return {
-          status: stored.status,
-          headers: { "Idempotent-Replayed": "true", "Original-Request": stored.request },
-          body: stored.body,
-        };
-      }
-      const done = this.#run(found.route, found.parts, params, call);
-      const answer = fault?.kind === "500" && fault.when === "after" ? errorAnswer(new Error("fault")) : done;
-      if (key !== null) {
+      const answer = stored === undefined ? this.#first(found, params, call, fault) : replayOf(stored);
+      call.replayed = stored !== undefined;
+      if (key !== null && stored === undefined) {
         this.#keys.keep(key, url.pathname, form.toString(), { ...answer, request: call.requestId });
       }
-      return fault?.when === "after" ? ((await endedBy(fault, wait)) ?? answer) : answer;
+      if (fault?.when === "after" && fault.kind !== "500") {
+        const ended = await endedBy(fault, wait);
+        // Null is an end too: the connection is cut.
+        return ended === undefined ? answer : ended;
+      }
+      return answer;
     } catch (error) {
       if (key !== null && stored === undefined) {
         this.#keys.release(key);
@@ -143,13 +141,20 @@ export class Api {
     }
   }
 
-  #run(route: Route, path: Record<string, string>, params: Params, call: LoggedCall): ApiAnswer {
+  /** Does a call for the first time. */
+  #first(
+    { route, parts: path }: { route: Route; parts: Record<string, string> },
+    params: Params,
+    call: LoggedCall,
+    fault: Fault | undefined,
+  ): ApiAnswer {
     const account = this.#account;
     account.cause = { id: call.requestId, idempotency_key: call.idempotencyKey };
     try {
       refuseUnknown(route, params);
       const result = route.run({ account, params, path });
-      return ok(expand(account, result, params.texts("expand")));
+      const answer = ok(expand(account, result, params.texts("expand")));
+      return fault?.kind === "500" ? errorAnswer(new Error("A fault that was asked for.")) : answer;
     } catch (error) {
       return errorAnswer(error);
     } finally {
@@ -158,11 +163,16 @@ export class Api {
   }
 }
 
+/** An answer that is kept, told as one. */
+function replayOf({ status, body, request }: StoredAnswer): ApiAnswer {
+  return { status, headers: { "Idempotent-Replayed": "true", "Original-Request": request }, body };
+}
+
 /** What a fault ends a call with: an answer, or null for a cut connection; undefined when the call goes on. */
 async function endedBy(fault: Fault, wait: Wait): Promise<ApiAnswer | null | undefined> {
   switch (fault.kind) {
     case "500":
-      return errorAnswer(new Error("fault"));
+      return errorAnswer(new Error("A fault that was asked for."));
     case "429":
       return errorAnswer(
         new Failure(429, {
