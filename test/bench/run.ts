@@ -12,6 +12,7 @@ import type { Effort, Fact, Figures, Group } from "./measure.ts";
 import { bundle } from "./sides/bundle.ts";
 import { envelope } from "./sides/envelope.ts";
 import { interactive } from "./sides/interactive.ts";
+import { webhook } from "./sides/webhook.ts";
 import { worker } from "./sides/worker.ts";
 import { table } from "./table.ts";
 import { workerdVersion } from "./workerd.ts";
@@ -56,6 +57,7 @@ try {
     (on) => interactive(on, 0),
     (on) => interactive(on, 2),
     (on) => worker(on, built),
+    (on) => webhook(on, built),
   ];
   for (const make of groups) {
     await run(await make(arena));

@@ -15,7 +15,7 @@ const clients = 32;
 const counted = 100;
 
 /** The least that a Worker can do: one fetch of what it was sent, and its answer answered. */
-const bareModule = `export default {
+export const bareModule = `export default {
   async fetch(request, env) {
     if (request.method === "GET") return new Response("ok");
     const answer = await fetch(env.DATABASE_FETCH_ENDPOINT, {
@@ -101,7 +101,7 @@ export async function worker(arena: Arena, built: BuiltWorker): Promise<Group> {
 }
 
 /** What the bridge counted for each request: the round trips that the Worker made. */
-async function roundTripsOf(bridgeUrl: string, kinds: (() => Promise<void>)[]): Promise<number> {
+export async function roundTripsOf(bridgeUrl: string, kinds: (() => Promise<void>)[]): Promise<number> {
   const read = async (method: "GET" | "DELETE") =>
     counters.parse(await (await fetch(`${bridgeUrl}/counters`, { method })).json());
   await read("DELETE");
