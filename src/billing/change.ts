@@ -53,7 +53,8 @@ const beginChangeCall = routine({
   result: begun,
 });
 
-const syncSubscriptionCall = routine({
+/** What the provider says of a subscription is written, if it is still at the generation that it had before it was asked. */
+export const syncSubscriptionCall = routine({
   name: "billing.sync_subscription",
   context: {},
   args: z.strictObject({

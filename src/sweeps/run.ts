@@ -1,17 +1,14 @@
 import * as z from "zod";
 import { call } from "../db/call.ts";
 import { routine } from "../db/routine.ts";
-import type { Database } from "../env.ts";
-import type { Trace } from "../http/context.ts";
+import type { Settings } from "../env.ts";
 import { describe } from "../http/request.ts";
 import { registry } from "./registry.ts";
+import { type Done, Shift, Tick } from "./shift.ts";
 import type { Sweep } from "./sweep.ts";
 
-/** Longer than a run's budget and its last statement's time limit together: a lease must outlive its holder's work. */
+/** Longer than a run's budget and its last statement's or question's time limit together: a lease must outlive its holder's work. */
 const leaseSeconds = 60;
-
-/** Cloudflare opens six connections an invocation; one stays free. */
-const inFlight = 5;
 
 const claimCall = routine({
   name: "ops.claim_sweeps",
@@ -34,32 +31,25 @@ const finishCall = routine({
 });
 
 /** Every routine that a tick calls, for the contract test. */
-export const calls = [claimCall, finishCall, ...registry.map((entry) => entry.routine)];
+export const calls = [claimCall, finishCall, ...registry.flatMap((entry) => entry.calls)];
 
 /** What one run of a sweep did. */
-export interface Run {
+export interface Run extends Done {
   name: string;
-  processed: number;
-  failed: number;
-  /** There was more to do than the budget let; the next tick goes on. */
-  more: boolean;
   error: string | null;
 }
 
 /**
- * One tick of the clock: claims the sweeps that are due and runs them, at most five at once. Two ticks at once share
- * the work by their claims. Answers the runs; a run that failed is among them with its error, and an alarm is open.
+ * One tick of the clock: claims the sweeps that are due and runs them side by side, with at most five requests in flight
+ * between them. Two ticks at once share the work by their claims. Answers the runs; a run that failed is among them with
+ * its error, and an alarm is open.
  */
-export async function tick(database: Database, sweeps: readonly Sweep[] = registry): Promise<Run[]> {
-  const due = await claim(database, sweeps).catch((error: unknown) => {
+export async function tick(settings: Settings, sweeps: readonly Sweep[] = registry): Promise<Run[]> {
+  const due = await claim(settings, sweeps).catch((error: unknown) => {
     throw logged({ tick: "failed" }, error);
   });
-  const runs: Run[] = [];
-  const worker = async (): Promise<void> => {
-    for (let next = due.shift(); next !== undefined; next = due.shift()) runs.push(await runOne(database, next));
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
-  return runs;
+  const shared = new Tick(settings);
+  return Promise.all(due.map((claimed) => runOne(shared, claimed)));
 }
 
 /** Logs a failure with what it was about, and hands it on. */
@@ -74,7 +64,7 @@ interface Claim {
   run_id: string;
 }
 
-async function claim(database: Database, sweeps: readonly Sweep[]): Promise<Claim[]> {
+async function claim({ database }: Settings, sweeps: readonly Sweep[]): Promise<Claim[]> {
   const args = {
     names: sweeps.map(({ name }) => name),
     intervals: sweeps.map(({ interval_seconds }) => `${interval_seconds} seconds`),
@@ -88,33 +78,29 @@ async function claim(database: Database, sweeps: readonly Sweep[]): Promise<Clai
   });
 }
 
-async function runOne(database: Database, { sweep, run_id }: Claim): Promise<Run> {
+async function runOne(shared: Tick, { sweep, run_id }: Claim): Promise<Run> {
   const started = Date.now();
-  const trace = { db_ms: 0, round_trips: 0 };
-  const run = await sweepUntilDone(database, sweep, started, trace);
+  const shift = new Shift(shared, sweep.name, sweep.budget_ms);
+  const run = await sweepUntilDone(shift, sweep);
   const { name, processed, failed, more, error } = run;
-  await call(database, finishCall, { run_id, processed, failed, more, error }, trace).catch((lost: unknown) => {
+  await shift.call(finishCall, { run_id, processed, failed, more, error }).catch((lost: unknown) => {
     // The work is done and its lease runs out by itself; the run without an end stays in GET /v1/sweeps.
     logged({ sweep: name, run_id, report: "failed" }, lost);
   });
-  const cost = { ms: Date.now() - started, database_ms: Math.round(trace.db_ms), round_trips: trace.round_trips };
+  const { db_ms, round_trips } = shift.trace;
+  const cost = { ms: Date.now() - started, database_ms: Math.round(db_ms), round_trips };
   const line = JSON.stringify({ sweep: name, run_id, ...cost, processed, failed, more, error });
   if (error === null) console.log(line);
   else console.error(line);
   return run;
 }
 
-/** Statement after statement until nothing is left or the budget is over. An error ends the run and is its result. */
-async function sweepUntilDone(
-  database: Database,
-  sweep: Sweep,
-  started: number,
-  trace: Pick<Trace, "db_ms" | "round_trips">,
-): Promise<Run> {
+/** Batch after batch until nothing is left or the budget is over. An error ends the run and is its result. */
+async function sweepUntilDone(shift: Shift, sweep: Sweep): Promise<Run> {
   const run: Run = { name: sweep.name, processed: 0, failed: 0, more: true, error: null };
   try {
-    while (run.more && Date.now() - started < sweep.budget_ms) {
-      const { processed, failed, more } = await call(database, sweep.routine, { batch: sweep.batch }, trace);
+    while (run.more && !shift.over()) {
+      const { processed, failed, more } = await sweep.work(shift);
       run.processed += processed;
       run.failed += failed;
       run.more = more;

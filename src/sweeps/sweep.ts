@@ -1,7 +1,9 @@
 import * as z from "zod";
-import { routine } from "../db/routine.ts";
+import { type Routine, routine } from "../db/routine.ts";
+import type { StripeAccount } from "../env.ts";
+import type { Done, Shift } from "./shift.ts";
 
-/** What every sweep's routine takes and answers: law 8 of the design. */
+/** What every routine of a sweep takes and answers: law 8 of the design. */
 function sweepRoutine(name: `${string}.${string}`) {
   return routine({
     name,
@@ -11,19 +13,47 @@ function sweepRoutine(name: `${string}.${string}`) {
   });
 }
 
-/** A bounded, repeatable piece of housekeeping. */
+/** A bounded, repeatable piece of housekeeping: one routine, or work that also asks the outside. */
 export interface Sweep {
-  /** As in ops.sweep: the routine's name without its schema. */
+  /** As in ops.sweep; that of a routine is the routine's name without its schema. */
   name: string;
   interval_seconds: number;
   /** Rows of one statement. */
   batch: number;
-  /** Milliseconds after which a run begins no further statement. */
+  /** Milliseconds after which a run begins nothing more. */
   budget_ms: number;
-  routine: ReturnType<typeof sweepRoutine>;
+  /** The routines that it calls, for the contract test. */
+  calls: readonly Routine[];
+  /** One batch. It is right at none, one or many at once, and after a half one. */
+  work(shift: Shift): Promise<Done>;
 }
 
-/** Declares a sweep: batches of 100, within 15 seconds a run. */
+/** Rows of one statement; law 8. */
+export const batch = 100;
+
+const bounds = { batch, budget_ms: 15_000 };
+
+/** Declares a sweep that is a routine: batches of 100, within 15 seconds a run. */
 export function sweep(domain: string, name: string, interval_seconds: number): Sweep {
-  return { name, interval_seconds, batch: 100, budget_ms: 15_000, routine: sweepRoutine(`${domain}.${name}`) };
+  const only = sweepRoutine(`${domain}.${name}`);
+  return { name, interval_seconds, ...bounds, calls: [only], work: (shift) => shift.call(only, { batch }) };
+}
+
+/** Declares a sweep that asks Stripe. A deployment without Stripe has nothing to ask, and that is no error. */
+export function stripeSweep(
+  name: string,
+  interval_seconds: number,
+  calls: readonly Routine[],
+  work: (shift: Shift, account: StripeAccount) => Promise<Done>,
+): Sweep {
+  return {
+    name,
+    interval_seconds,
+    ...bounds,
+    calls,
+    work: async (shift) => {
+      const { stripe } = shift.settings;
+      return stripe === null ? { processed: 0, failed: 0, more: false } : work(shift, stripe);
+    },
+  };
 }

@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Settings } from "../../src/env.ts";
 import { tick } from "../../src/sweeps/run.ts";
 import { sweep } from "../../src/sweeps/sweep.ts";
 
-const database = { url: "postgres://u:p@h/d", fetch_endpoint: null };
+const settings: Settings = {
+  database: { url: "postgres://u:p@h/d", fetch_endpoint: null },
+  stripe: null,
+  checkout_origins: [],
+  assets: null,
+};
 const sweeps = Array.from({ length: 12 }, (_, i) => sweep("ops", `sweep_${i}`, 60));
 const names = sweeps.map(({ name }) => name);
 const done = { processed: 1, failed: 0, more: false };
@@ -56,7 +62,7 @@ test("D22 a tick has at most five fetches in flight, and runs every sweep that i
     inFlight -= 1;
     return row(done);
   });
-  const runs = await tick(database, sweeps);
+  const runs = await tick(settings, sweeps);
   expect(most).toBe(5);
   expect(new Set(runs.map(({ name }) => name))).toEqual(new Set(names));
   expect(new Set(finished.map(([run_id]) => run_id))).toEqual(new Set(names.map((name) => `run of ${name}`)));
@@ -71,7 +77,7 @@ test("D16 a sweep goes on while there is more, and begins nothing after 15 secon
     now += 4_000;
     return row({ processed: 100, failed: 1, more: true });
   });
-  const [first] = await tick(database, sweeps.slice(0, 1));
+  const [first] = await tick(settings, sweeps.slice(0, 1));
   expect(statements).toBe(4);
   expect(first).toEqual({ name: "sweep_0", processed: 400, failed: 4, more: true, error: null });
 });
@@ -83,7 +89,7 @@ test("D21 a sweep that fails is told with its error and what it had done; the ot
     statements += 1;
     return statements === 1 ? row({ processed: 100, failed: 0, more: true }) : refused("the disk is on fire");
   });
-  await tick(database, sweeps);
+  await tick(settings, sweeps);
   expect(finished).toHaveLength(12);
   const told = finished.find(([run_id]) => run_id === "run of sweep_3");
   expect(told).toEqual(["run of sweep_3", "100", "0", "true", expect.stringContaining("the disk is on fire")]);
@@ -96,10 +102,10 @@ test("D21 a report or a claim that fails is logged, and the claim's failure fail
   vi.stubGlobal("fetch", async (url: string, init: { body: string }) =>
     init.body.includes("ops.finish_sweep(") ? refused("not reported") : whole(url, init),
   );
-  expect(await tick(database, sweeps)).toHaveLength(12);
+  expect(await tick(settings, sweeps)).toHaveLength(12);
   expect(vi.mocked(console.error)).toHaveBeenCalledTimes(12);
 
   vi.stubGlobal("fetch", async () => refused("not claimed"));
-  await expect(tick(database, sweeps)).rejects.toThrow("internal_error");
+  await expect(tick(settings, sweeps)).rejects.toThrow("internal_error");
   expect(String(vi.mocked(console.error).mock.lastCall?.[0])).toContain("not claimed");
 });

@@ -79,3 +79,16 @@ export async function retrieveCheckout(account: StripeAccount, session: string):
   const found = await askFor(account, (stripe) => stripe.checkout.sessions.retrieve(session));
   return found === null ? null : checkoutFact(found, null);
 }
+
+/**
+ * The session that was made for a purchase, by whoever died before writing it down; null where there is none among the
+ * customer's newest. Throws `Problem`.
+ */
+export async function findCheckout(
+  account: StripeAccount,
+  { purchase, customer }: { purchase: string; customer: string },
+): Promise<CheckoutFact | null> {
+  const { data } = await ask(account, (stripe) => stripe.checkout.sessions.list({ customer, limit: 100 }));
+  const found = data.find(({ client_reference_id }) => client_reference_id === purchase);
+  return found === undefined ? null : checkoutFact(found, null);
+}

@@ -1,0 +1,122 @@
+import * as z from "zod";
+import { routine } from "../db/routine.ts";
+import type { StripeAccount } from "../env.ts";
+import { findCheckout, retrieveCheckout } from "../outside/stripe/checkout.ts";
+import { standingOfCustomer } from "../outside/stripe/customers.ts";
+import { linksOf } from "../outside/stripe/intents.ts";
+import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
+import type { Done, Shift } from "../sweeps/shift.ts";
+import { batch, stripeSweep } from "../sweeps/sweep.ts";
+import { syncCheckoutCall } from "./store.ts";
+
+/** Longer than four questions with their repeats, behind others: who took this long has died. */
+const lease = "5 minutes";
+
+const provider = "stripe";
+
+const claimChecksCall = routine({
+  name: "payments.claim_checks",
+  context: {},
+  args: z.strictObject({ batch: z.int(), lease: z.string() }),
+  result: z.object({
+    ids: z.array(z.string()),
+    session_ids: z.array(z.string().nullable()),
+    customer_ids: z.array(z.string().nullable()),
+  }),
+});
+
+const claimLinksCall = routine({
+  name: "payments.claim_links",
+  context: {},
+  args: z.strictObject({ batch: z.int(), lease: z.string() }),
+  result: z.object({ ids: z.array(z.string()), payment_ids: z.array(z.string().nullable()) }),
+});
+
+const syncIntentCall = routine({
+  name: "payments.sync_intent",
+  context: {},
+  args: z.strictObject({
+    provider: z.string(),
+    id: z.string(),
+    reference: z.string().nullable(),
+    refunds: z.string(),
+    disputes: z.string(),
+  }),
+  result: z.object({ id: z.string(), linked: z.boolean() }),
+});
+
+const customersAfterCall = routine({
+  name: "payments.customers_after",
+  context: {},
+  args: z.strictObject({ provider: z.string(), after: z.string().nullable(), batch: z.int() }),
+  result: z.object({ provider: z.string(), ids: z.array(z.string()) }),
+});
+
+const compareCustomerCall = routine({
+  name: "payments.compare_customer",
+  context: {},
+  args: z.strictObject({ customer: z.string(), provider: z.string(), deleted: z.boolean() }),
+  result: z.object({ customer: z.string(), outcome: z.enum(["deleted", "unknown"]) }),
+});
+
+/** Purchases whose session should be over are asked for: what no delivery told is told now. */
+async function checks(shift: Shift, account: StripeAccount): Promise<Done> {
+  const { ids, session_ids, customer_ids } = await shift.call(claimChecksCall, { batch, lease });
+  const due = ids.map((id, i) => ({ id, session: session_ids[i] ?? null, customer: customer_ids[i] ?? null }));
+  const done = await shift.each(
+    due,
+    ({ id }) => id,
+    async ({ id, session, customer }) => {
+      const fact = await shift.ask(async () => {
+        if (session !== null) return retrieveCheckout(account, session);
+        return customer === null ? null : findCheckout(account, { purchase: id, customer });
+      });
+      await shift.call(syncCheckoutCall, { id, fact: fact === null ? null : { ...fact } });
+    },
+  );
+  return { ...done, more: due.length === batch };
+}
+
+/** Payment intents of which only a refund, a dispute or a charge told are asked for what they paid. */
+async function links(shift: Shift, account: StripeAccount): Promise<Done> {
+  const { ids } = await shift.call(claimLinksCall, { batch, lease });
+  const done = await shift.each(
+    ids,
+    (id) => id,
+    async (id) => {
+      const { reference, refunds, disputes } = await shift.ask(() => linksOf(account, id));
+      const facts = { refunds: JSON.stringify(refunds), disputes: JSON.stringify(disputes) };
+      await shift.call(syncIntentCall, { provider, id, reference, ...facts });
+    },
+  );
+  return { ...done, more: ids.length === batch };
+}
+
+const list = "stripe_customers";
+
+/** A page of our customers is asked for at Stripe: one that was deleted there is deleted here, one that is unknown is reported. */
+async function customers(shift: Shift, account: StripeAccount): Promise<Done> {
+  const { position } = await shift.call(openCursorCall, { name: list, overlap: "0", furthest: "30 days" });
+  const { ids } = await shift.call(customersAfterCall, { provider, after: position, batch });
+  const done = await shift.each(
+    ids,
+    (customer) => customer,
+    async (customer) => {
+      const standing = await shift.ask(() => standingOfCustomer(account, customer));
+      if (standing === "living") return;
+      await shift.call(compareCustomerCall, { customer, provider, deleted: standing === "deleted" });
+    },
+  );
+  // What the budget cut off is asked for by the next run.
+  const more = ids.length === batch || done.processed + done.failed < ids.length;
+  const last = ids[done.processed + done.failed - 1] ?? position;
+  await shift.call(moveCursorCall, { name: list, position: more ? last : null, done: !more });
+  return { ...done, more };
+}
+
+/** What no delivery told is asked for within minutes; the customers are compared each day. */
+export const sweeps = [
+  stripeSweep("stripe_checks", 60, [claimChecksCall, syncCheckoutCall], checks),
+  stripeSweep("stripe_links", 60, [claimLinksCall, syncIntentCall], links),
+  stripeSweep(list, 86_400, [openCursorCall, customersAfterCall, compareCustomerCall, moveCursorCall], customers),
+];

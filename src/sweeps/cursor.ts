@@ -1,0 +1,19 @@
+import * as z from "zod";
+import { routine } from "../db/routine.ts";
+import { instant } from "../http/time.ts";
+
+/** Where a pass over a list of the outside's goes on. */
+export const openCursorCall = routine({
+  name: "ops.open_cursor",
+  context: {},
+  args: z.strictObject({ name: z.string(), overlap: z.string(), furthest: z.string() }),
+  result: z.object({ since: instant, until: instant, position: z.string().nullable() }),
+});
+
+/** How far a pass has come. */
+export const moveCursorCall = routine({
+  name: "ops.move_cursor",
+  context: {},
+  args: z.strictObject({ name: z.string(), position: z.string().nullable(), done: z.boolean() }),
+  result: z.object({ name: z.string(), since: instant }),
+});
