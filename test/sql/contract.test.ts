@@ -73,10 +73,12 @@ function shapes(schema: z.core.$ZodType): string[] {
 
 /** Which of Postgres's types a JSON type stands for. */
 const stands: Record<string, string[]> = {
-  string: ["text", "uuid", "timestamp with time zone", "interval"],
+  // A list for one jsonb goes as its text: the driver writes a list as an array.
+  string: ["text", "uuid", "timestamp with time zone", "interval", "jsonb"],
   integer: ["bigint", "integer"],
   boolean: ["boolean"],
   object: ["jsonb"],
+  "object[]": ["jsonb[]"],
   "string[]": ["text[]", "uuid[]", "interval[]", "timestamp with time zone[]"],
   "integer[]": ["bigint[]", "integer[]"],
   "boolean[]": ["boolean[]"],

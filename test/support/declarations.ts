@@ -10,7 +10,7 @@ import { calls as people } from "../../src/people/store.ts";
 import { calls as sweeps } from "../../src/sweeps/run.ts";
 
 /** Every call that the Worker makes by a declaration: all stores' and the sweeps'. */
-export const declarations: readonly Routine[] = [
+const all: readonly Routine[] = [
   ...ledger,
   ...billing,
   ...changes,
@@ -21,6 +21,9 @@ export const declarations: readonly Routine[] = [
   ...people,
   ...sweeps,
 ];
+
+/** Each once: a routine of a store may be a sweep's too. */
+export const declarations: readonly Routine[] = [...new Set(all)];
 
 /** One of them. */
 export function declared(name: string): Routine {

@@ -4,8 +4,15 @@ import { startWorker } from "../world/worker.ts";
 import type { RunningWorker } from "../world/worker.ts";
 import { oncePerRun } from "./once.ts";
 
-/** Runs the Worker against a bridge. The first caller of the run builds the bundle that all of them run. */
-export async function startTestWorker(workerUrl: string, bridgeUrl: string): Promise<RunningWorker> {
+/**
+ * Runs the Worker against a bridge, with bindings besides. The first caller of the run builds the bundle that all of them
+ * run.
+ */
+export async function startTestWorker(
+  workerUrl: string,
+  bridgeUrl: string,
+  bindings: Readonly<Record<string, string>> = {},
+): Promise<RunningWorker> {
   const directory = inject("bundle");
   await oncePerRun(
     "bundle",
@@ -18,5 +25,5 @@ export async function startTestWorker(workerUrl: string, bridgeUrl: string): Pro
   if (built === null) {
     throw new Error(`There is no bundle in ${directory}.`);
   }
-  return await startWorker(built, { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridgeUrl });
+  return await startWorker(built, { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridgeUrl, ...bindings });
 }

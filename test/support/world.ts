@@ -19,6 +19,8 @@ export interface World {
   operatorKey: string;
   /** Runs the cron once, and resolves when it has run. */
   tick(): Promise<void>;
+  /** Another Worker at the same database, with bindings besides: Stripe's, say. It stops with the world. */
+  another(bindings: Readonly<Record<string, string>>): Promise<RunningWorker>;
   stop(): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ async function startWorld(): Promise<World> {
   const operatorKey = await newKey();
   await ensureOperatorKey(database.owner, operatorKey, "test");
   const worker = await startTestWorker(database.workerUrl, bridge.url);
+  const workers = [worker];
   return {
     database,
     bridge,
@@ -36,8 +39,13 @@ async function startWorld(): Promise<World> {
     url: worker.url,
     operatorKey,
     tick: () => worker.tick(),
+    another: async (bindings) => {
+      const made = await startTestWorker(database.workerUrl, bridge.url, bindings);
+      workers.push(made);
+      return made;
+    },
     stop: async () => {
-      await worker.stop();
+      await Promise.all(workers.map((running) => running.stop()));
       await bridge.stop();
       await database.drop();
     },
