@@ -3860,6 +3860,21 @@ $$;
 revoke all on function "messages"."fail"(uuid, uuid, text, boolean) from public, tollgate_worker;
 grant execute on function "messages"."fail"(uuid, uuid, text, boolean) to tollgate_worker;
 
+-- @routine messages.lag_seconds
+-- messages.lag_seconds: for how long the oldest message has been due that has not left. Callers: ops.readiness
+create or replace function messages.lag_seconds()
+  returns integer
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_since timestamptz;
+begin
+  select min(o.due_at) into v_since from messages.outbox o where o.due_at is not null;
+  return greatest(0, coalesce(extract(epoch from ops.now() - v_since), 0));
+end
+$$;
+revoke all on function "messages"."lag_seconds"() from public, tollgate_worker;
+
 -- @routine messages.outbox_expire
 -- messages.outbox_expire: drops delivered and canceled messages after 35 days. Dead ones stay until a person has dealt with them.
 -- Callers: worker (sweep outbox_expire)
@@ -4570,7 +4585,10 @@ create or replace function ops.readiness(
   out sweep_lag_seconds integer,
   out sweeps_running integer,
   out parked integer,
-  out open_alarms integer
+  out open_alarms integer,
+  out inbox_open integer,
+  out inbox_lag_seconds integer,
+  out outbox_lag_seconds integer
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -4590,6 +4608,12 @@ begin
     from ops.sweep s;
   select count(*) into readiness.parked from ops.parked;
   select count(*) into readiness.open_alarms from ops.alarm a where a.closed_at is null;
+  -- What came and has no effect yet, though it is to have one.
+  select count(*), coalesce(extract(epoch from readiness.database_time - min(e.received_at)), 0)
+    into readiness.inbox_open, readiness.inbox_lag_seconds
+    from ops.event e
+   where e.next_attempt_at is not null;
+  readiness.outbox_lag_seconds := messages.lag_seconds();
 end
 $$;
 revoke all on function "ops"."readiness"() from public, tollgate_worker;

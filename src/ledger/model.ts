@@ -96,6 +96,8 @@ export const holdsQuery = z.strictObject({ ...pageQuery, state: holdState.option
 export const transactionsQuery = z.strictObject(pageQuery);
 
 export const balanceAnswer = () => z.object(balance());
+export const balancesAnswer = () =>
+  z.object({ data: z.array(z.object({ ...balance(), unit: z.string().meta({ example: "seat" }) })) });
 export const movedAnswer = () => z.object({ transaction_id: uuid, ...balance() });
 export const spendAnswer = () =>
   z.object({

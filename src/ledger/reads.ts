@@ -1,5 +1,5 @@
 import { and, desc, eq, lt, sql } from "drizzle-orm";
-import { hold, lot, transaction } from "../../db/schema/ledger.ts";
+import { account, hold, lot, transaction } from "../../db/schema/ledger.ts";
 import { read } from "../db/read.ts";
 import type { AppContext } from "../http/context.ts";
 import type { Page } from "../http/pagination.ts";
@@ -18,6 +18,21 @@ export async function balance(c: AppContext, workspace: string) {
       .from(sql`(select) nothing`),
   );
   return shown(balanceResult.parse(row?.answer));
+}
+
+/** What a workspace has of every unit that it ever had any of, by unit. */
+export async function balances(c: AppContext, workspace: string) {
+  const rows = await read(c, { scope, workspace }, (db, permit) =>
+    db
+      .select({
+        unit: sql<string>`${account.unit}`.as("unit"),
+        answer: sql`to_json(ledger.balance_of(${permit.workspace_id}, ${account.unit}))`.as("answer"),
+      })
+      .from(account)
+      .where(eq(account.owner_id, permit.workspace_id))
+      .orderBy(account.unit),
+  );
+  return { data: rows.map(({ unit, answer }) => ({ ...shown(balanceResult.parse(answer)), unit })) };
 }
 
 /** The ledger proves itself: each check by name, with what it found. */

@@ -20,6 +20,18 @@ const balanceRoute = createRoute({
   responses: { 200: jsonAnswer(model.balanceAnswer, "The balance"), ...readRefusals("not_found") },
 });
 
+const balancesRoute = createRoute({
+  method: "get",
+  path: "/v1/workspaces/{workspace}/balances",
+  operationId: "listBalances",
+  tags: ["ledger"],
+  summary: "List the balances of every unit",
+  description: "Credits, seats, bytes of storage, retail tokens: what the workspace has of each unit that it ever had any of.",
+  ...secured("credits:read"),
+  request: { params: model.workspaceParams },
+  responses: { 200: jsonAnswer(model.balancesAnswer, "All of them"), ...readRefusals("not_found") },
+});
+
 const listHoldsRoute = createRoute({
   method: "get",
   path: `${path}/holds`,
@@ -76,6 +88,7 @@ const verifyRoute = createRoute({
 /** Everything that shows credits. */
 export const views = router()
   .openapi(balanceRoute, async (c) => c.json(await reads.balance(c, c.req.valid("param").workspace), 200))
+  .openapi(balancesRoute, async (c) => c.json(await reads.balances(c, c.req.valid("param").workspace), 200))
   .openapi(listHoldsRoute, async (c) => {
     const query = c.req.valid("query");
     const page = pageOf(query);

@@ -21,6 +21,9 @@ export const readyAnswer = () =>
     sweeps_running: count,
     parked: count.meta({ description: "Rows that a sweep could not process and will try again." }),
     open_alarms: count.meta({ description: "See GET /v1/alarms." }),
+    inbox_open: count.meta({ description: "Events that came and have no effect yet. See GET /v1/events." }),
+    inbox_lag_seconds: count.meta({ description: "For how long the oldest of them has been here." }),
+    outbox_lag_seconds: count.meta({ description: "For how long the oldest message has been due that has not left." }),
   });
 
 export const alarmsQuery = z.strictObject({ ...pageQuery, state: z.enum(["open", "closed"]).default("open") });

@@ -22,6 +22,9 @@ const readinessCall = routine({
     sweeps_running: z.int(),
     parked: z.int(),
     open_alarms: z.int(),
+    inbox_open: z.int(),
+    inbox_lag_seconds: z.int(),
+    outbox_lag_seconds: z.int(),
   }),
 });
 
@@ -42,6 +45,9 @@ export async function readiness(database: Database, trace: { db_ms: number; roun
     sweeps_running: row.sweeps_running,
     parked: row.parked,
     open_alarms: row.open_alarms,
+    inbox_open: row.inbox_open,
+    inbox_lag_seconds: row.inbox_lag_seconds,
+    outbox_lag_seconds: row.outbox_lag_seconds,
   };
 }
 

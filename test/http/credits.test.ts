@@ -322,6 +322,21 @@ describe("the ledger", () => {
     expect((await pages(api, `${credits}/transactions?limit=2`)).map((page) => page.length)).toEqual([2, 1]);
   });
 
+  test("shows every unit that it has", async ({ api, db }) => {
+    const { credits, path, id } = await api.workspace({ bulk: 10 });
+    await api.post(`${credits}/holds`, { amount: 3, expires_in: 60 });
+    await db.query(
+      "select ledger.set_limit(owner_id => $1, unit => 'seat', amount => 5, idempotency_key => 's', caused_by => 'test')",
+      [id],
+    );
+    expect((await api.get(`${path}/balances`)).body).toEqual({
+      data: [
+        { unit: "credit", available: 7, held: 3, debt: 0, pools: [{ pool: "bulk", available: 7, expires_at: null }] },
+        { unit: "seat", available: 5, held: 0, debt: 0, pools: [{ pool: "limit", available: 5, expires_at: null }] },
+      ],
+    });
+  });
+
   test("proves itself", async ({ api }) => {
     const { credits, path } = await api.workspace({ bulk: 10 });
     await api.post(`${credits}/holds`, { amount: 3, expires_in: 60 });
@@ -339,6 +354,7 @@ test("every call is one round trip to the database, key check and idempotency in
     ["GET", path],
     ["GET", "/v1/workspaces"],
     ["GET", credits],
+    ["GET", `${path}/balances`],
     ["POST", `${credits}/grants`, { pool: "bulk", amount: 1 }],
     ["PUT", `${credits}/pools/subscription`, { amount: 1 }],
     ["POST", `${credits}/spend`, { amount: 1 }],

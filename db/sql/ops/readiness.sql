@@ -10,7 +10,10 @@ create or replace function ops.readiness(
   out sweep_lag_seconds integer,
   out sweeps_running integer,
   out parked integer,
-  out open_alarms integer
+  out open_alarms integer,
+  out inbox_open integer,
+  out inbox_lag_seconds integer,
+  out outbox_lag_seconds integer
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -30,5 +33,11 @@ begin
     from ops.sweep s;
   select count(*) into readiness.parked from ops.parked;
   select count(*) into readiness.open_alarms from ops.alarm a where a.closed_at is null;
+  -- What came and has no effect yet, though it is to have one.
+  select count(*), coalesce(extract(epoch from readiness.database_time - min(e.received_at)), 0)
+    into readiness.inbox_open, readiness.inbox_lag_seconds
+    from ops.event e
+   where e.next_attempt_at is not null;
+  readiness.outbox_lag_seconds := messages.lag_seconds();
 end
 $$;
