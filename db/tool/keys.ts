@@ -1,13 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { DatabaseError } from "pg";
 import type { ClientBase } from "pg";
-import * as z from "zod";
 import { makeKey } from "../../src/http/credential.ts";
 import { scopes } from "../../src/http/route.ts";
-import { projectRoot, runAsCommand } from "./command.ts";
+import { runAsCommand } from "./command.ts";
 import { withClient } from "./connect.ts";
+import { ownerUrl } from "./local.ts";
+import { explained } from "./refusal.ts";
 
 /** What a new key may do and for how long. Without a workspace it is an operator's. */
 export interface KeyWish {
@@ -82,20 +80,6 @@ export function interval(words: string): string {
   return `${count} ${name}`;
 }
 
-/** DATABASE_URL, else the running local stack's. */
-function ownerUrl(): string {
-  const given = process.env["DATABASE_URL"] ?? "";
-  const stack = join(projectRoot, ".tollgate/dev.json");
-  if (given !== "") {
-    return given;
-  }
-  if (!existsSync(stack)) {
-    throw new Error("Which database? Set DATABASE_URL to the owner's connection string, or start npm run dev.");
-  }
-  const found: unknown = JSON.parse(readFileSync(stack, "utf8"));
-  return z.looseObject({ database_url: z.string() }).parse(found).database_url;
-}
-
 const help = `npm run keys -- create --name words [--workspace id] [--scopes a,b] [--expires 90d]
               list
               revoke id
@@ -103,14 +87,6 @@ const help = `npm run keys -- create --name words [--workspace id] [--scopes a,b
   may act for every workspace. Its text is printed once, by create; only its hash is kept.
   scopes: ${scopes.join(" ")}
   (a workspace's: ${workspaceScopes.join(" ")})`;
-
-/** What a refusal by a routine means to whoever typed the command: its code, and what it needs to know. */
-function explained(error: unknown): unknown {
-  if (error instanceof DatabaseError && error.code === "TG001") {
-    return new Error(`Refused: ${error.message} ${error.detail === "{}" ? "" : (error.detail ?? "")}`.trim());
-  }
-  return error instanceof DatabaseError && error.code === "22P02" ? new Error("An id is a UUID.") : error;
-}
 
 async function run(verb: string, id: string | undefined, wish: KeyWish): Promise<void> {
   if (verb === "create" && wish.name !== "") {

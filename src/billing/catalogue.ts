@@ -4,8 +4,8 @@ import { amount, largest, moment, name, uuid } from "../http/parameters.ts";
 
 /** What is sold: the shapes that the routes and the plan file of `npm run db:seed` share. */
 
-/** The longest that a subscription may be billed for at once: three years, by Stripe's rule. */
-const longest = { day: 1095, week: 156, month: 36, year: 3 } as const;
+/** The most intervals that a subscription may be billed for at once; Stripe's limit for months and years is three years. */
+const longest = { day: 36, week: 36, month: 36, year: 3 } as const;
 /** Stripe takes no more digits. */
 const largestPrice = 999_999_999_999;
 
@@ -18,7 +18,7 @@ export const currency = z
   .string()
   .regex(/^[a-z]{3}$/, "must be an ISO 4217 code in lower case")
   .meta({ example: "eur" });
-export const intervalCount = z.int().min(1).max(longest.day).meta({ example: 1 });
+export const intervalCount = z.int().min(1).max(longest.month).meta({ example: 1 });
 export const version = z.int().min(1).max(2_147_483_647).meta({ example: 1 });
 export const quantity = z.int().min(1).max(100_000).meta({ description: "How many, as of seats.", example: 1 });
 
