@@ -416,7 +416,7 @@ CREATE TABLE "billing"."subscription" (
 	CONSTRAINT "subscription_pk" PRIMARY KEY("id"),
 	CONSTRAINT "subscription_provider_id_once" UNIQUE("provider_id"),
 	CONSTRAINT "subscription_collection_known" CHECK (collection in ('stripe', 'balance')),
-	CONSTRAINT "subscription_quantity_positive" CHECK (quantity > 0),
+	CONSTRAINT "subscription_quantity_not_negative" CHECK (quantity >= 0),
 	CONSTRAINT "subscription_ended_when_over" CHECK ((state in ('canceled', 'incomplete_expired')) = (ended_at is not null))
 );
 CREATE TABLE "ops"."sweep" (
@@ -5221,7 +5221,8 @@ begin
        limit claim_checks.batch
          for no key update skip locked
     )
-    update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease, interval '10 minutes')
+    update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease,
+             case when p.awaits_payment is null then interval '10 minutes' else interval '6 hours' end)
       from due
      where p.id = due.id
     returning p.id, p.provider_id, p.workspace_id, p.provider

@@ -163,7 +163,8 @@ export const subscription = billing.table(
       .on(t.workspace_id)
       .where(sql`ended_at is null and superseded_by is null`),
     check("subscription_collection_known", sql`collection in ('stripe', 'balance')`),
-    check("subscription_quantity_positive", sql`quantity > 0`),
+    // Stripe allows none of a thing.
+    check("subscription_quantity_not_negative", sql`quantity >= 0`),
     check("subscription_ended_when_over", sql`(state in ('canceled', 'incomplete_expired')) = (ended_at is not null)`),
     index("subscription_of_workspace").on(t.workspace_id, t.id),
     index("subscription_sync_due")

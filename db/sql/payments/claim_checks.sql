@@ -24,7 +24,8 @@ begin
        limit claim_checks.batch
          for no key update skip locked
     )
-    update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease, interval '10 minutes')
+    update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease,
+             case when p.awaits_payment is null then interval '10 minutes' else interval '6 hours' end)
       from due
      where p.id = due.id
     returning p.id, p.provider_id, p.workspace_id, p.provider
