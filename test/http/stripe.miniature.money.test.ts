@@ -59,6 +59,17 @@ describe("refunds", () => {
   });
 });
 
+test("the stand-in's refunds are on their way until they are told to arrive, where the policy says so", async ({
+  open,
+}) => {
+  const shop = await open(undefined, { policies: { refunds: "pend" } });
+  const { charge } = await payment(shop);
+  const { id, status } = await shop.stripe.refunds.create({ charge });
+  expect([status, (await shop.stripe.charges.retrieve(charge)).amount_refunded]).toEqual(["pending", 1500]);
+  expect(shop.world.settleRefund(id).status).toBe("succeeded");
+  expect(shop.world.events("refund.updated")).toMatchObject([{ data: { previous_attributes: { status: "pending" } } }]);
+});
+
 describe("disputes", () => {
   test("the stand-in's disputes take the money at once, and bring it back when they are won", async ({ open }) => {
     const shop = await open();
@@ -76,7 +87,11 @@ describe("disputes", () => {
     await expect(shop.stripe.refunds.create({ charge })).rejects.toMatchObject({ code: "charge_disputed" });
     shop.world.closeDispute(id, "won");
     await shop.world.settled();
-    expect(shop.taken()).toEqual(["charge.dispute.closed", "charge.dispute.funds_reinstated"]);
+    expect(shop.taken()).toEqual([
+      "charge.dispute.updated",
+      "charge.dispute.closed",
+      "charge.dispute.funds_reinstated",
+    ]);
     expect((await shop.stripe.disputes.list({ charge })).data).toMatchObject([{ id, status: "won" }]);
     expect(() => shop.world.closeDispute(id, "lost")).toThrow("already closed");
   });
@@ -89,6 +104,16 @@ describe("disputes", () => {
     shop.taken();
     expect(shop.world.closeDispute(id, "lost")).toMatchObject({ status: "lost", amount: 700 });
     await shop.world.settled();
-    expect(shop.taken()).toEqual(["charge.dispute.closed"]);
+    expect(shop.taken()).toEqual(["charge.dispute.updated", "charge.dispute.closed"]);
+  });
+
+  test("the stand-in's inquiries take no money, and leave the payment refundable", async ({ open }) => {
+    const shop = await open();
+    const { intent, charge } = await payment(shop);
+    const { id } = shop.world.openDispute({ payment: intent, inquiry: true });
+    expect(await shop.stripe.charges.retrieve(charge)).toMatchObject({ disputed: false });
+    expect(shop.world.closeDispute(id, "won").status).toBe("warning_closed");
+    expect(shop.world.events("charge.dispute.funds_withdrawn")).toEqual([]);
+    expect((await shop.stripe.refunds.create({ charge })).status).toBe("succeeded");
   });
 });

@@ -40,7 +40,7 @@ export interface Subscriber {
 }
 
 /** Opens a shop whose clock stands at an instant until it is moved. */
-export async function openShop(at: string, options: StripeOptions = {}): Promise<Shop> {
+async function openShop(at: string, options: StripeOptions = {}): Promise<Shop> {
   const received: Received[] = [];
   const answer = { status: 200 };
   const server = createServer((request, response) => {

@@ -15,11 +15,6 @@ import type { EndpointWish } from "./stripe/resources/webhook-endpoints.ts";
 import { listen } from "./stripe/server.ts";
 import type { State } from "./stripe/state.ts";
 
-export type { PayOutcome } from "./stripe/billing/checkout.ts";
-export type { DeliveryAnswer, DeliveryMode } from "./stripe/delivery.ts";
-export type { Fault } from "./stripe/faults.ts";
-export type { LoggedCall } from "./stripe/api.ts";
-
 /** How a stand-in is to be. */
 export interface StripeOptions {
   /** Any free one unless told. */
@@ -33,12 +28,24 @@ export interface StripeOptions {
   /** Whether what comes due with real time is done by itself, and not only when somebody asks for something. */
   ticks?: boolean;
   policies?: Partial<Policies>;
+  /** What becomes of events until it is set: `automatic` unless told. */
+  deliveries?: DeliveryMode;
+  /** Moves the clock where a page asks for it, by `advance` in the end; for whoever has another clock that is to go along. */
+  travel?: (to: Date) => Promise<void>;
 }
 
 /** Stripe in miniature, running. The methods of {@link Control} are what people and banks do. */
 export interface StripeMiniature extends Pick<
   Control,
-  "advance" | "pay" | "settlePayment" | "setCard" | "openDispute" | "closeDispute" | "failRefund" | "deliver"
+  | "advance"
+  | "pay"
+  | "settlePayment"
+  | "setCard"
+  | "openDispute"
+  | "closeDispute"
+  | "failRefund"
+  | "settleRefund"
+  | "deliver"
 > {
   /** `http://127.0.0.1:<port>`. */
   readonly url: string;
@@ -54,6 +61,8 @@ export interface StripeMiniature extends Pick<
   deliveries: DeliveryMode;
   /** The account's time. */
   now(): Date;
+  /** When the next thing comes due until an instant; undefined when nothing does. */
+  nextDue(until: Date): Date | undefined;
   /** The signing secret of an endpoint, by its id or url; of the first without one. */
   secret(endpoint?: string): string;
   /** Adds an endpoint. */
@@ -76,6 +85,7 @@ const defaults: Policies = {
   retry_days: [1, 3, 5],
   after_retries: "unpaid",
   search_delay_ms: 0,
+  refunds: "succeed",
   async_seconds: 3 * 86_400,
 };
 
@@ -84,12 +94,12 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
   const file = new StateFile(options.file);
   const state = file.read();
   const account = new Account(state, { ...defaults, ...options.policies }, options.now ?? Date.now);
-  const deliveries = new Deliveries(account);
+  const deliveries = new Deliveries(account, options.deliveries);
   const clock = new Clock(account, deliveries);
   const faults = new Faults();
   const api = new Api(account, faults);
   const changed = (): void => file.touch(state);
-  const control = new Control(account, deliveries, clock, changed);
+  const control = new Control(account, deliveries, clock, changed, options.travel);
   const pages = pagesOf(account, control, deliveries);
 
   const server = await listen(
@@ -137,6 +147,10 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
       deliveries.mode = mode;
     },
     now: () => new Date(account.now()),
+    nextDue: (until) => {
+      const due = clock.nextDue(until.getTime());
+      return due === undefined ? undefined : new Date(due);
+    },
     secret,
     listen: addEndpoint,
     sign: (body, { secret: key = secret(), timestamp } = {}) => sign(body, key, timestamp),
@@ -151,6 +165,7 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
     openDispute: (wish) => control.openDispute(wish),
     closeDispute: (...given) => control.closeDispute(...given),
     failRefund: (refund) => control.failRefund(refund),
+    settleRefund: (refund) => control.settleRefund(refund),
     deliver: (...given) => control.deliver(...given),
     stop: () => (stopped ??= stop()),
   };

@@ -15,6 +15,8 @@ export interface Policies {
   after_retries: "unpaid" | "canceled" | "past_due";
   /** How long after its creation a customer is not found by search. Stripe: up to a minute. */
   search_delay_ms: number;
+  /** Whether refunds arrive at once, or are on their way until they are told to arrive. */
+  refunds: "succeed" | "pend";
   /** How long a delayed payment is on its way. */
   async_seconds: number;
 }

@@ -1,4 +1,5 @@
 import type { Account } from "./account.ts";
+import { pendingDue } from "./billing/changes.ts";
 import { checkoutDue } from "./billing/checkout.ts";
 import { schedulesDue } from "./billing/phases.ts";
 import { renewalsDue } from "./billing/renewals.ts";
@@ -27,6 +28,12 @@ export class Clock {
     const turn = this.#advances.then(() => this.#advance(to));
     this.#advances = turn.catch(() => undefined);
     await turn;
+  }
+
+  /** When, in milliseconds, the next thing comes due until an instant; undefined when nothing does. */
+  nextDue(until: number): number | undefined {
+    const due = this.#next(until / 1000);
+    return due === undefined ? undefined : due.at * 1000;
   }
 
   /** Does what came due while the clock ran by itself. */
@@ -77,6 +84,7 @@ export class Clock {
   *#all(): Generator<Due> {
     yield* checkoutDue(this.#account);
     yield* schedulesDue(this.#account);
+    yield* pendingDue(this.#account);
     yield* renewalsDue(this.#account);
     yield* this.#deliveries.due();
   }

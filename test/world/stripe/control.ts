@@ -6,7 +6,7 @@ import type { Clock } from "./clock.ts";
 import type { Deliveries, DeliveryAnswer } from "./delivery.ts";
 import { closeDispute, openDispute } from "./resources/disputes.ts";
 import type { DisputeWish } from "./resources/disputes.ts";
-import { failRefund } from "./resources/refunds.ts";
+import { failRefund, settleRefund } from "./resources/refunds.ts";
 import type { Card } from "./state.ts";
 
 /** How often and where an event is to be brought. */
@@ -23,18 +23,31 @@ export class Control {
   readonly #deliveries: Deliveries;
   readonly #clock: Clock;
   readonly #changed: () => void;
+  readonly #travel: ((to: Date) => Promise<void>) | undefined;
 
-  constructor(account: Account, deliveries: Deliveries, clock: Clock, changed: () => void) {
+  constructor(
+    account: Account,
+    deliveries: Deliveries,
+    clock: Clock,
+    changed: () => void,
+    travel?: (to: Date) => Promise<void>,
+  ) {
     this.#account = account;
     this.#deliveries = deliveries;
     this.#clock = clock;
     this.#changed = changed;
+    this.#travel = travel;
   }
 
   /** Moves the clock to an instant, or by so many milliseconds, and does all that comes due on the way. */
   async advance(to: Date | number): Promise<void> {
     await this.#clock.advance(typeof to === "number" ? this.#account.now() + to : to.getTime());
     this.#changed();
+  }
+
+  /** As `advance`, but asked for by a person: where other clocks are to go along, whoever runs the account moves them all. */
+  async travel(to: Date): Promise<void> {
+    await (this.#travel === undefined ? this.advance(to) : this.#travel(to));
   }
 
   /** Does what a person does on the pay page: pays, unless told otherwise. */
@@ -67,6 +80,10 @@ export class Control {
 
   closeDispute(dispute: string, status: "won" | "lost"): Stripe.Dispute {
     return this.#done(() => closeDispute(this.#account, dispute, status));
+  }
+
+  settleRefund(refund: string): Stripe.Refund {
+    return this.#done(() => settleRefund(this.#account, refund));
   }
 
   failRefund(refund: string): Stripe.Refund {

@@ -31,7 +31,7 @@ export function sign(body: string, secret: string, timestamp = Math.floor(Date.n
 /** Brings events to the webhook endpoints. */
 export class Deliveries {
   readonly #account: Account;
-  #mode: DeliveryMode = "automatic";
+  #mode: DeliveryMode;
   /** The end of each endpoint's queue. */
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #queued = new Set<string>();
@@ -39,8 +39,9 @@ export class Deliveries {
   #idle = Promise.withResolvers<void>();
   #stopped = false;
 
-  constructor(account: Account) {
+  constructor(account: Account, mode: DeliveryMode = "automatic") {
     this.#account = account;
+    this.#mode = mode;
     this.#idle.resolve();
     account.onEvent = (event) => this.#announce(event);
   }
@@ -55,8 +56,8 @@ export class Deliveries {
     if (mode === "automatic") {
       for (const delivery of this.#all("held")) {
         delivery.state = "due";
-        this.#enqueue(delivery).catch(() => undefined);
       }
+      this.resume();
     }
   }
 
@@ -96,10 +97,13 @@ export class Deliveries {
     this.#stopped = true;
   }
 
-  /** Takes up again what was due when the account was stored. */
+  /** Takes up again what was due when the account was stored, or was held since. */
   resume(): void {
+    if (this.#mode !== "automatic") {
+      return;
+    }
     for (const delivery of this.#all("due")) {
-      if (delivery.attempts === 0) {
+      if (delivery.attempts === 0 && !this.#queued.has(delivery.id)) {
         this.#enqueue(delivery).catch(() => undefined);
       }
     }
@@ -107,7 +111,7 @@ export class Deliveries {
 
   /** Retries whose time comes. */
   *due(): Generator<Due> {
-    for (const delivery of this.#all("due")) {
+    for (const delivery of this.#mode === "automatic" ? this.#all("due") : []) {
       if (delivery.attempts > 0 && !this.#queued.has(delivery.id)) {
         yield {
           at: Math.ceil(delivery.next_at / 1000),

@@ -20,7 +20,7 @@ export function expand(account: Account, answer: object, paths: string[]): objec
 }
 
 function expandInto(account: Account, object: Json, [name = "", ...rest]: string[], path: string): void {
-  const value = object[name] ?? includable(account, object, name);
+  const value = name in object ? object[name] : includable(account, object, name);
   if (value === undefined) {
     throw invalid(
       `This property cannot be expanded (${path}). You may want to try expanding another property.`,

@@ -1,7 +1,14 @@
 import type Stripe from "stripe";
 
-/** Whether a customer's card pays. `missing`: there is none. */
-export type Card = "pays" | "declines" | "missing";
+/** How a customer's card answers. `needs_action`: the bank wants to see the customer. `missing`: there is no card. */
+export type Card = "pays" | "declines" | "needs_action" | "missing";
+
+/** A change of a subscription that takes effect when its invoice is paid. */
+export interface PendingChange {
+  invoice: string;
+  items: Stripe.SubscriptionItem[];
+  billing_cycle_anchor: number;
+}
 
 /** What a checkout session knows that its object does not show. */
 export interface SessionSecrets {
@@ -50,8 +57,12 @@ export interface State {
   subscriptions: Map<string, Stripe.Subscription>;
   /** Subscriptions whose end of trial has been announced, and for which end. */
   announced_trials: Map<string, number>;
+  /** By the subscription's id. */
+  pending_changes: Map<string, PendingChange>;
   schedules: Map<string, Stripe.SubscriptionSchedule>;
   invoices: Map<string, Stripe.Invoice>;
+  /** All lines of each invoice; the invoice itself shows the first ten. */
+  invoice_lines: Map<string, Stripe.InvoiceLineItem[]>;
   /** Lines that wait for a subscription's next invoice. */
   pending_lines: Map<string, Stripe.InvoiceLineItem>;
   invoice_payments: Map<string, Stripe.InvoicePayment>;
@@ -78,8 +89,10 @@ export function emptyState(): State {
     portal_sessions: new Map(),
     subscriptions: new Map(),
     announced_trials: new Map(),
+    pending_changes: new Map(),
     schedules: new Map(),
     invoices: new Map(),
+    invoice_lines: new Map(),
     pending_lines: new Map(),
     invoice_payments: new Map(),
     payment_intents: new Map(),

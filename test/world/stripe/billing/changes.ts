@@ -1,10 +1,13 @@
 import type Stripe from "stripe";
 import type { Account } from "../account.ts";
 import { periodAt } from "../calendar.ts";
+import type { Due } from "../due.ts";
 import { declined } from "../failure.ts";
 import { idOf } from "../ids.ts";
+import { voidInvoice } from "./invoices.ts";
 import { bill, draftUpdate, periodLines, rhythmOf } from "./lifecycle.ts";
 import { cardOutcome } from "./payments.ts";
+import { showPending } from "./pending.ts";
 import { changesPay, creditFor, prorationLines } from "./proration.ts";
 import type { ItemChange } from "./proration.ts";
 
@@ -15,8 +18,8 @@ export interface ChangeTerms {
   at: number;
   /** Whether the billing period begins anew. */
   reset?: boolean;
-  /** Refuse the change, by a 402, when it cannot be paid at once. */
-  refuse_unpaid?: boolean;
+  /** What becomes of a change that cannot be paid at once: it is made all the same, refused by a 402, or waits. */
+  unpaid?: "allow_incomplete" | "error_if_incomplete" | "pending_if_incomplete";
   /** What else of the subscription changes with it, so that one event tells of all. */
   along?: (subscription: Stripe.Subscription) => void;
 }
@@ -33,26 +36,33 @@ export function changeItems(
 ): void {
   const before = changes.flatMap((change) => change.before ?? []);
   const after = changes.flatMap((change) => change.after ?? []);
-  const trialing = subscription.status === "trialing";
   const bills = ["active", "past_due"].includes(subscription.status) && changes.some(changesPay);
-  const reset = !trialing && (terms.reset === true || (bills && beginsAnew(before, after)));
+  const reset = subscription.status !== "trialing" && (terms.reset === true || (bills && beginsAnew(before, after)));
   const immediate = reset || (bills && terms.proration === "always_invoice");
-  const credits = terms.proration === "none" ? [] : before;
-  if (terms.refuse_unpaid === true && immediate && cardOutcome(account, idOf(subscription.customer)) === "fails") {
+  const declines = immediate && cardOutcome(account, idOf(subscription.customer)) !== "succeeds";
+  if (terms.unpaid === "error_if_incomplete" && declines) {
     throw declined();
   }
+  dropPending(account, subscription);
+  // What the subscription will be: what it is billed by, while it is not yet so.
+  const next = structuredClone({ ...subscription, items: { ...subscription.items, data: after } });
   const lines = reset
-    ? credits.map((item) => creditFor(subscription, item, terms.at))
+    ? (terms.proration === "none" ? [] : before).map((item) => creditFor(subscription, item, terms.at))
     : bills && terms.proration !== "none"
       ? prorationLines(subscription, changes, terms.at)
       : [];
+  if (reset) {
+    lines.push(...periodLines(next, beginPeriod(account, next)));
+  }
+  if (immediate && terms.unpaid === "pending_if_incomplete") {
+    changeOncePaid(account, subscription, next, lines);
+    return;
+  }
   let invoice: Stripe.Invoice | undefined;
   account.change("customer.subscription.updated", subscription, () => {
-    subscription.items.data = after;
-    if (reset) {
-      const period = beginPeriod(account, subscription);
-      lines.push(...periodLines(subscription, period));
-    }
+    subscription.items.data = next.items.data;
+    subscription.billing_cycle_anchor = next.billing_cycle_anchor;
+    subscription.cancel_at = next.cancel_at;
     terms.along?.(subscription);
     if (immediate) {
       invoice = draftUpdate(account, subscription, lines);
@@ -64,6 +74,50 @@ export function changeItems(
   }
   for (const line of lines) {
     account.state.pending_lines.set(line.id, line);
+  }
+}
+
+/** Bills a change first, and makes it when that is paid. */
+function changeOncePaid(
+  account: Account,
+  subscription: Stripe.Subscription,
+  next: Stripe.Subscription,
+  lines: Stripe.InvoiceLineItem[],
+): void {
+  const invoice = draftUpdate(account, subscription, lines);
+  const { billing_cycle_anchor } = next;
+  const pending = { invoice: invoice.id, items: next.items.data, billing_cycle_anchor };
+  account.state.pending_changes.set(subscription.id, pending);
+  bill(account, subscription, invoice);
+  if (account.state.pending_changes.has(subscription.id)) {
+    showPending(account, subscription, pending);
+  }
+}
+
+/** Forgets a change that waits for its payment, and voids its invoice. */
+function dropPending(account: Account, subscription: Stripe.Subscription): void {
+  const invoice = account.state.invoices.get(account.state.pending_changes.get(subscription.id)?.invoice ?? "");
+  account.state.pending_changes.delete(subscription.id);
+  if (invoice?.status === "open") {
+    voidInvoice(account, invoice);
+  }
+  if (subscription.pending_update !== null) {
+    account.change("customer.subscription.updated", subscription, () => {
+      subscription.pending_update = null;
+    });
+  }
+}
+
+/** What comes due of changes that wait for their payment: their end. */
+export function* pendingDue(account: Account): Generator<Due> {
+  for (const subscription of account.state.subscriptions.values()) {
+    if (subscription.pending_update !== null) {
+      const run = (): void => {
+        dropPending(account, subscription);
+        account.emit("customer.subscription.pending_update_expired", subscription);
+      };
+      yield { at: subscription.pending_update.expires_at, rank: 0, run };
+    }
   }
 }
 

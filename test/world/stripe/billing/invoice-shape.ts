@@ -4,6 +4,9 @@ import { idOf, newId } from "../ids.ts";
 import { whole } from "../list.ts";
 import { decimalOf } from "../resources/prices.ts";
 
+/** How many lines an invoice shows; the rest are listed on their own. */
+const shownLines = 10;
+
 /** What a line of an invoice says. */
 export interface LineWish {
   subscription: Stripe.Subscription;
@@ -117,7 +120,10 @@ export function invoiceShape(account: Account, { subscription, reason, lines, pe
     issuer: { type: "self" },
     last_finalization_error: null,
     latest_revision: null,
-    lines: whole(`/v1/invoices/${id}/lines`, lines),
+    lines: {
+      ...whole(`/v1/invoices/${id}/lines`, lines.slice(0, shownLines)),
+      has_more: lines.length > shownLines,
+    },
     livemode: false,
     metadata: {},
     next_payment_attempt: null,

@@ -8,6 +8,7 @@ import { invoiceShape } from "./invoice-shape.ts";
 import type { InvoiceWish } from "./invoice-shape.ts";
 import { attempt, cardOutcome, createPaymentIntent, settleProcessing } from "./payments.ts";
 import type { Outcome } from "./payments.ts";
+import { pendingOn } from "./pending.ts";
 import { afterFailure, afterPayment } from "./standing.ts";
 
 /** The subscription that an invoice is of; null for none. */
@@ -23,7 +24,9 @@ export function draftInvoice(account: Account, wish: InvoiceWish): Stripe.Invoic
   for (const line of waiting) {
     pending.delete(line.id);
   }
-  const invoice = invoiceShape(account, { ...wish, lines: [...waiting, ...wish.lines] });
+  const lines = [...waiting, ...wish.lines];
+  const invoice = invoiceShape(account, { ...wish, lines });
+  account.state.invoice_lines.set(invoice.id, lines);
   account.state.invoices.set(invoice.id, invoice);
   wish.subscription.latest_invoice = invoice.id;
   account.emit("invoice.created", invoice);
@@ -87,7 +90,7 @@ function preparePayment(account: Account, invoice: Stripe.Invoice, amount: numbe
 }
 
 /** The payments of an invoice. */
-export function paymentsOf(account: Account, invoice: string): Stripe.InvoicePayment[] {
+function paymentsOf(account: Account, invoice: string): Stripe.InvoicePayment[] {
   return [...account.state.invoice_payments.values()].filter((payment) => idOf(payment.invoice) === invoice);
 }
 
@@ -97,7 +100,7 @@ export function paymentList(account: Account, invoice: string): Stripe.ApiList<S
 }
 
 /** The payment that an invoice waits for, and its intent. */
-export function openPayment(
+function openPayment(
   account: Account,
   invoice: Stripe.Invoice,
 ): { payment: Stripe.InvoicePayment; intent: Stripe.PaymentIntent } | null {
@@ -120,7 +123,7 @@ export function collect(account: Account, invoice: Stripe.Invoice, outcome?: Out
   if (answer === "processing") {
     return false;
   }
-  return conclude(account, invoice, answer === "succeeds");
+  return conclude(account, invoice, answer);
 }
 
 /** A delayed payment of an invoice arrives, or fails. */
@@ -128,21 +131,28 @@ export function concludeProcessing(account: Account, invoice: Stripe.Invoice, su
   const open = openPayment(account, invoice);
   if (open !== null && open.intent.status === "processing") {
     settleProcessing(account, open.intent, succeeds);
-    conclude(account, invoice, succeeds);
+    conclude(account, invoice, succeeds ? "succeeds" : "fails");
   }
 }
 
-function conclude(account: Account, invoice: Stripe.Invoice, succeeds: boolean): boolean {
-  if (succeeds) {
+function conclude(account: Account, invoice: Stripe.Invoice, answer: Exclude<Outcome, "processing">): boolean {
+  if (answer === "succeeds") {
     markPaid(account, invoice);
     return true;
   }
   const subscription = subscriptionOf(account, invoice);
   const { retry_days: days } = account.policies;
-  const firstOfAll = invoice.billing_reason === "subscription_create" && subscription?.status === "incomplete";
-  const wait = firstOfAll || subscription?.status === "canceled" ? undefined : days[invoice.attempt_count - 1];
+  // Nobody tries again for a subscription that never began, has ended, or goes on as it was until a change is paid.
+  const once =
+    subscription === null ||
+    ["incomplete", "canceled"].includes(subscription.status) ||
+    pendingOn(account, subscription, invoice) !== undefined;
+  const wait = once ? undefined : days[invoice.attempt_count - 1];
   invoice.next_payment_attempt = wait === undefined ? null : account.seconds() + wait * day;
   account.emit("invoice.payment_failed", invoice);
+  if (answer === "needs_action") {
+    account.emit("invoice.payment_action_required", invoice);
+  }
   account.emit("invoice.updated", invoice, { attempt_count: invoice.attempt_count - 1 });
   if (subscription !== null) {
     afterFailure(account, subscription, invoice);

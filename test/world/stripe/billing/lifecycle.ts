@@ -114,7 +114,7 @@ export function bill(account: Account, subscription: Stripe.Subscription, invoic
 }
 
 /** What becomes of an invoice while collection is paused. */
-export function withhold(account: Account, subscription: Stripe.Subscription, invoice: Stripe.Invoice): void {
+function withhold(account: Account, subscription: Stripe.Subscription, invoice: Stripe.Invoice): void {
   const behavior = subscription.pause_collection?.behavior;
   if (behavior === "keep_as_draft" && invoice.status === "draft") {
     Object.assign(invoice, { auto_advance: false, automatically_finalizes_at: null });

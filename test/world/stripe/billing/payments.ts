@@ -2,8 +2,11 @@ import type Stripe from "stripe";
 import type { Account } from "../account.ts";
 import { idOf, newId } from "../ids.ts";
 
-/** How an attempt to pay goes. `processing`: a delayed payment, which is decided later. */
-export type Outcome = "succeeds" | "fails" | "processing";
+/**
+ * How an attempt to pay goes. `processing`: a delayed payment, which is decided later. `needs_action`: the bank wants to
+ * see the customer first.
+ */
+export type Outcome = "succeeds" | "fails" | "needs_action" | "processing";
 
 /** What a payment is for. */
 export interface PaymentWish {
@@ -16,7 +19,8 @@ export interface PaymentWish {
 
 /** How a customer's card answers now. */
 export function cardOutcome(account: Account, customer: string | null): Outcome {
-  return (account.state.cards.get(customer ?? "") ?? "pays") === "pays" ? "succeeds" : "fails";
+  const card = account.state.cards.get(customer ?? "") ?? "pays";
+  return card === "pays" ? "succeeds" : card === "needs_action" ? card : "fails";
 }
 
 /** Makes a payment intent; nothing is charged yet. */
@@ -73,6 +77,13 @@ export function createPaymentIntent(account: Account, wish: PaymentWish): Stripe
 
 /** Tries to take the money of a payment intent, and says so in events. */
 export function attempt(account: Account, intent: Stripe.PaymentIntent, outcome: Outcome): void {
+  if (outcome === "needs_action") {
+    intent.status = "requires_action";
+    intent.next_action = { type: "use_stripe_sdk", use_stripe_sdk: {} };
+    account.emit("payment_intent.requires_action", intent);
+    return;
+  }
+  intent.next_action = null;
   const charge = createCharge(account, intent, outcome);
   intent.latest_charge = charge.id;
   intent.payment_method = charge.payment_method;

@@ -33,7 +33,7 @@ async function act(
       if (Number.isNaN(now.getTime())) {
         throw invalid("Give `now`, an instant as RFC 3339 has it.", "now");
       }
-      await people.advance(now);
+      await people.travel(now);
       return { now: new Date(account.now()).toISOString() };
     }
     case "customers/:id/card": {

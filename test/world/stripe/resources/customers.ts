@@ -12,7 +12,7 @@ import { matches } from "./search.ts";
 const fields = "email name description phone metadata preferred_locales";
 
 /** Makes a customer. */
-export function createCustomer(account: Account, params: Params): Stripe.Customer {
+function createCustomer(account: Account, params: Params): Stripe.Customer {
   const id = newId("cus", 14);
   const customer: Stripe.Customer = {
     id,

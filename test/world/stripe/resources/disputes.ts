@@ -15,6 +15,8 @@ export interface DisputeWish {
   /** In minor units; the whole charge unless told. */
   amount?: number;
   reason?: string;
+  /** A question of the bank's that takes no money yet. */
+  inquiry?: boolean;
 }
 
 /** A bank takes a payment back: the money is withdrawn at once, and the account may object. */
@@ -43,30 +45,36 @@ export function openDispute(account: Account, wish: DisputeWish): Stripe.Dispute
       submission_method: "not_submitted",
     },
     intended_submission_method: null,
-    is_charge_refundable: false,
+    is_charge_refundable: wish.inquiry === true,
     livemode: false,
     metadata: {},
     payment_intent: charge.payment_intent,
     reason: wish.reason ?? "fraudulent",
-    status: "needs_response",
+    status: wish.inquiry === true ? "warning_needs_response" : "needs_response",
   };
   account.state.disputes.set(dispute.id, dispute);
-  charge.disputed = true;
+  charge.disputed = wish.inquiry !== true;
   account.emit("charge.dispute.created", dispute);
+  if (wish.inquiry === true) {
+    return dispute;
+  }
   dispute.balance_transactions.push(movement(account, dispute, -1));
   account.emit("charge.dispute.funds_withdrawn", dispute);
   return dispute;
 }
 
-/** A dispute is decided. Won: the money comes back. Lost: it is gone for good. */
-export function closeDispute(account: Account, id: string, status: "won" | "lost"): Stripe.Dispute {
+/** A dispute is decided. Won: the money comes back. Lost: it is gone for good. An inquiry is only closed. */
+export function closeDispute(account: Account, id: string, outcome: "won" | "lost"): Stripe.Dispute {
   const dispute = account.find(account.state.disputes, "dispute", id);
-  if (dispute.status === "won" || dispute.status === "lost") {
+  if (["won", "lost", "warning_closed"].includes(dispute.status)) {
     throw invalid("This dispute is already closed", "id");
   }
-  dispute.status = status;
+  const inquiry = dispute.status === "warning_needs_response";
+  account.change("charge.dispute.updated", dispute, () => {
+    dispute.status = inquiry ? "warning_closed" : outcome;
+  });
   account.emit("charge.dispute.closed", dispute);
-  if (status === "won") {
+  if (outcome === "won" && !inquiry) {
     dispute.balance_transactions.push(movement(account, dispute, 1));
     account.emit("charge.dispute.funds_reinstated", dispute);
   }

@@ -12,6 +12,15 @@ const invoiceOf = ({ account, path }: Call): Stripe.Invoice =>
 export const invoices: Route[] = [
   { method: "GET", path: "/v1/invoices/:id", takes: "", run: invoiceOf },
   {
+    method: "GET",
+    path: "/v1/invoices/:id/lines",
+    takes: paging,
+    run(call) {
+      const { id } = invoiceOf(call);
+      return page(call, `/v1/invoices/${id}/lines`, (call.account.state.invoice_lines.get(id) ?? []).toReversed());
+    },
+  },
+  {
     method: "POST",
     path: "/v1/invoices/:id/pay",
     takes: "payment_method off_session",

@@ -26,12 +26,14 @@ export function createPrice(account: Account, params: Params): Stripe.Price {
   if (!/^[a-z]{3}$/.test(currency)) {
     throw invalid(`Invalid currency: ${currency}`, params.nameOf("currency"));
   }
+  const recurring = params.inside("recurring");
+  const rhythm = recurring === undefined ? null : recurringOf(recurring);
+  refuseTakenKey(account, params);
   const made = params.inside("product_data");
   const product =
     made === undefined
       ? account.find(account.state.products, "product", params.required("product"), params.nameOf("product"))
       : createProduct(account, made);
-  const recurring = params.inside("recurring");
   const price: Stripe.Price = {
     id: newId("price"),
     object: "price",
@@ -45,11 +47,11 @@ export function createPrice(account: Account, params: Params): Stripe.Price {
     metadata: params.metadata("metadata"),
     nickname: params.clearable("nickname") ?? null,
     product: product.id,
-    recurring: recurring === undefined ? null : recurringOf(recurring),
+    recurring: rhythm,
     tax_behavior: params.one("tax_behavior", ["exclusive", "inclusive", "unspecified"]) ?? "unspecified",
     tiers_mode: null,
     transform_quantity: null,
-    type: recurring === undefined ? "one_time" : "recurring",
+    type: rhythm === null ? "one_time" : "recurring",
     unit_amount: amount,
     unit_amount_decimal: decimalOf(amount),
   };
@@ -75,19 +77,31 @@ function recurringOf(params: Params): Stripe.Price.Recurring {
   };
 }
 
-/** A lookup key names one active price: another's is refused, or taken over when the call says so. */
+/** The price that has the lookup key that a call wants. */
+function holderOf(account: Account, params: Params, own?: Stripe.Price): Stripe.Price | undefined {
+  const key = params.clearable("lookup_key") ?? undefined;
+  return [...account.state.prices.values()].find(
+    ({ id, lookup_key: held }) => held !== null && held === key && id !== own?.id,
+  );
+}
+
+/** A lookup key names one price: another's is refused, unless the call says that it is to be taken over. */
+function refuseTakenKey(account: Account, params: Params, own?: Stripe.Price): void {
+  const holder = holderOf(account, params, own);
+  if (holder !== undefined && params.flag("transfer_lookup_key") !== true) {
+    throw invalid(`A price (\`${holder.id}\`) already uses that lookup key.`, "lookup_key");
+  }
+}
+
+/** The lookup key of a call, taken away from whoever has it. Undefined: the call names none. */
 function takeLookupKey(account: Account, params: Params, own?: Stripe.Price): string | null | undefined {
-  const key = params.clearable("lookup_key");
-  const holder = [...account.state.prices.values()].find((price) => price.lookup_key === key && price !== own);
-  if (typeof key === "string" && holder !== undefined) {
-    if (params.flag("transfer_lookup_key") !== true) {
-      throw invalid(`A price (\`${holder.id}\`) already uses that lookup key.`, "lookup_key");
-    }
+  const holder = holderOf(account, params, own);
+  if (holder !== undefined) {
     account.change("price.updated", holder, () => {
       holder.lookup_key = null;
     });
   }
-  return key;
+  return params.clearable("lookup_key");
 }
 
 export const prices: Route[] = [
@@ -111,6 +125,7 @@ export const prices: Route[] = [
     run(call) {
       const { account, params } = call;
       const price = account.find(account.state.prices, "price", partOf(call));
+      refuseTakenKey(account, params, price);
       const key = takeLookupKey(account, params, price);
       account.change("price.updated", price, () => {
         price.active = params.flag("active") ?? price.active;

@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 import type { Account } from "../account.ts";
-import { invalid, missing } from "../failure.ts";
+import { invalid } from "../failure.ts";
 import { idOf, newId } from "../ids.ts";
 import { page } from "../list.ts";
 import type { Params } from "../params.ts";
@@ -62,13 +62,15 @@ export function createRefund(account: Account, params: Params): Stripe.Refund {
     reason: params.one("reason", reasons) ?? null,
     receipt_number: null,
     source_transfer_reversal: null,
-    status: "succeeded",
+    status: account.policies.refunds === "pend" ? "pending" : "succeeded",
     transfer_reversal: null,
   };
   account.state.refunds.set(refund.id, refund);
   account.emit("refund.created", refund);
   account.change("charge.refunded", charge, () => countRefunds(account, charge));
-  announceUpdate(account, refund, { destination_details: { card: { reference_status: null } } });
+  if (refund.status === "succeeded") {
+    announceUpdate(account, refund, { destination_details: { card: { reference_status: null } } });
+  }
   return refund;
 }
 
@@ -87,12 +89,20 @@ function announceUpdate(account: Account, refund: Stripe.Refund, previous: Recor
   account.emit("charge.refund.updated", refund, previous);
 }
 
+/** A refund that was on its way arrives. */
+export function settleRefund(account: Account, id: string): Stripe.Refund {
+  const refund = account.find(account.state.refunds, "refund", id);
+  if (refund.status !== "pending") {
+    throw invalid(`This refund is ${refund.status}, so it cannot arrive.`, "id");
+  }
+  refund.status = "succeeded";
+  announceUpdate(account, refund, { status: "pending" });
+  return refund;
+}
+
 /** The bank sends a refund back: the money is the account's again, and the charge counts it no more. */
 export function failRefund(account: Account, id: string): Stripe.Refund {
-  const refund = account.state.refunds.get(id);
-  if (refund === undefined) {
-    throw missing("refund", id);
-  }
+  const refund = account.find(account.state.refunds, "refund", id);
   if (refund.status === "failed") {
     throw invalid("This refund has failed already.", "id");
   }

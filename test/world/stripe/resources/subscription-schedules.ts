@@ -111,6 +111,7 @@ function createSchedule({ account, params }: Call): Schedule {
         items: subscription.items.data.map(({ price, quantity }) => itemShape(price.id, quantity ?? 1)),
         start_date: start,
         end_date: end,
+        trial_end: subscription.status === "trialing" ? subscription.trial_end : null,
       }),
     ],
     released_at: null,
@@ -171,6 +172,7 @@ function phaseOf(account: Account, wish: Params, start: number): Phase {
     start_date: start,
     end_date: end,
     metadata: wish.metadata("metadata"),
+    trial_end: wish.integer("trial_end") ?? null,
     proration_behavior: wish.one("proration_behavior", prorations) ?? "create_prorations",
   });
 }
@@ -193,7 +195,8 @@ function updateSchedule(call: Call): Schedule {
   });
   const [subscription, phase] = [governed(account, schedule), currentPhase(schedule)];
   if (phases !== undefined && subscription !== null && phase !== undefined) {
-    applyPhase(account, subscription, phase);
+    const proration = params.one("proration_behavior", prorations) ?? "create_prorations";
+    applyPhase(account, subscription, { ...phase, proration_behavior: proration });
   }
   return schedule;
 }
@@ -209,7 +212,7 @@ export const subscriptionSchedules: Route[] = [
   {
     method: "POST",
     path: "/v1/subscription_schedules/:id",
-    takes: "phases end_behavior metadata",
+    takes: "phases end_behavior metadata proration_behavior",
     run: updateSchedule,
   },
   {

@@ -9,6 +9,19 @@ import { itemShape, planOf, quantityOf, recurringPrice } from "../billing/subscr
 import { invalid } from "../failure.ts";
 import type { Params } from "../params.ts";
 
+const behaviors = ["allow_incomplete", "error_if_incomplete", "pending_if_incomplete"] as const;
+
+/** What may wait for its payment; Stripe refuses the rest beside it. */
+const pendable = new Set([
+  "expand",
+  "items",
+  "payment_behavior",
+  "proration_behavior",
+  "proration_date",
+  "billing_cycle_anchor",
+  "off_session",
+]);
+
 /** Updates a subscription as a call asks: its items and how they are billed, its end, its trial, its collection. */
 export function updateSubscription(
   account: Account,
@@ -16,14 +29,18 @@ export function updateSubscription(
   params: Params,
 ): Stripe.Subscription {
   refuseIfScheduled(subscription, params);
+  const unpaid = params.one("payment_behavior", behaviors) ?? "allow_incomplete";
+  const wrong = params.names().find((name) => unpaid === "pending_if_incomplete" && !pendable.has(name));
+  if (wrong !== undefined) {
+    throw invalid(`\`${wrong}\` is not supported when \`payment_behavior\` is \`pending_if_incomplete\`.`, wrong);
+  }
   const trial = params.text("trial_end");
   const changes = itemChanges(account, subscription, params);
   const terms: ChangeTerms = {
     proration: params.one("proration_behavior", ["none", "create_prorations", "always_invoice"]) ?? "create_prorations",
     at: params.integer("proration_date") ?? account.seconds(),
     reset: params.one("billing_cycle_anchor", ["now", "unchanged"]) === "now",
-    refuse_unpaid:
-      params.one("payment_behavior", ["allow_incomplete", "error_if_incomplete"]) === "error_if_incomplete",
+    unpaid,
     along: fieldsOf(account, params),
   };
   changeItems(account, subscription, changes, terms);

@@ -8,7 +8,7 @@ import { creditFor } from "../billing/proration.ts";
 import { pause } from "../billing/renewals.ts";
 import { quantityOf, recurringPrice } from "../billing/subscription-shape.ts";
 import { day } from "../calendar.ts";
-import { declined, invalid } from "../failure.ts";
+import { declined, invalid, missing } from "../failure.ts";
 import { page } from "../list.ts";
 import type { Params } from "../params.ts";
 import { paging } from "../route.ts";
@@ -23,11 +23,7 @@ const subscriptionOf = ({ account, path }: Call): Stripe.Subscription =>
 function livingOf(call: Call): Stripe.Subscription {
   const subscription = subscriptionOf(call);
   if (hasEnded(subscription)) {
-    throw invalid(
-      `No such subscription: '${subscription.id}'; a ${subscription.status} subscription can only update its cancellation_details and metadata.`,
-      "id",
-      "resource_missing",
-    );
+    throw invalid("A canceled subscription can only update its cancellation_details and metadata.");
   }
   return subscription;
 }
@@ -40,7 +36,7 @@ function createSubscription({ account, params }: Call): Stripe.Subscription {
   }));
   const trial = trialEnd(account, params);
   const behavior = params.one("payment_behavior", ["allow_incomplete", "error_if_incomplete"]);
-  const cannotPay = trial === null && cardOutcome(account, customer) === "fails";
+  const cannotPay = trial === null && cardOutcome(account, customer) !== "succeeds";
   if (cannotPay && account.state.cards.get(customer) === "missing") {
     throw invalid(
       "This customer has no attached payment source or default payment method.",
@@ -51,16 +47,16 @@ function createSubscription({ account, params }: Call): Stripe.Subscription {
   if (cannotPay && behavior === "error_if_incomplete") {
     throw declined();
   }
-  const missing = params.inside("trial_settings")?.inside("end_behavior")?.text("missing_payment_method");
+  const without = params.inside("trial_settings")?.inside("end_behavior")?.text("missing_payment_method");
   return start(account, {
     customer,
     items,
     metadata: params.metadata("metadata"),
     trial_end: trial,
     description: params.clearable("description") ?? null,
-    ...(missing === undefined
+    ...(without === undefined
       ? {}
-      : { trial_settings: { end_behavior: { billing_cycle_anchor: null, missing_payment_method: missing } } }),
+      : { trial_settings: { end_behavior: { billing_cycle_anchor: null, missing_payment_method: without } } }),
   });
 }
 
@@ -75,7 +71,10 @@ function trialEnd(account: Account, params: Params): number | null {
 /** Ends a subscription now; the rest of its period is given back, and billed, where the call asks for it. */
 function cancelNow(call: Call): Stripe.Subscription {
   const { account, params } = call;
-  const subscription = livingOf(call);
+  const subscription = subscriptionOf(call);
+  if (hasEnded(subscription)) {
+    throw missing("subscription", subscription.id);
+  }
   const paid = subscription.status === "active";
   const credits =
     params.flag("prorate") === true && paid
