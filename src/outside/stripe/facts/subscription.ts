@@ -26,7 +26,7 @@ const subscription = z.object({
   canceled_at: absent(seconds),
   ended_at: absent(seconds),
   schedule: absent(z.union([id, schedule])),
-  pause_collection: z.unknown(),
+  pause_collection: z.unknown().optional(),
   created: seconds,
 });
 
