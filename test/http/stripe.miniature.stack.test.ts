@@ -65,6 +65,29 @@ test("the stand-in brings after a restart what it had not brought before", async
   }
 });
 
+test("the stand-in's endpoint and pay pages move with its ports from start to start", async ({ open }) => {
+  const folder = await mkdtemp(join(tmpdir(), "miniature-"));
+  const file = join(folder, "stripe.json");
+  try {
+    const endpoint = { url: "http://127.0.0.1:9/hook", secret: "whsec_dev" };
+    const shop = await open(undefined, { file, endpoints: [endpoint] });
+    const session = await shop.stripe.checkout.sessions.create({
+      mode: "payment",
+      line_items: [{ price: await shop.price(100), quantity: 1 }],
+      success_url: "https://shop.example/done",
+    });
+    await shop.world.settled();
+    await shop.world.stop();
+    const moved = { ...endpoint, url: "http://127.0.0.1:9/other" };
+    const again = await startStripe({ file, endpoints: [moved], now: () => shop.world.now().getTime() });
+    expect([...again.state.endpoints.values()].map(({ url }) => url)).toEqual([moved.url]);
+    expect(again.state.sessions.get(session.id)?.url).toBe(`${again.url}/pay/${session.id}`);
+    await again.stop();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 describe("for people", () => {
   test("the stand-in's overview and log show what there is, with buttons for what banks do", async ({ open }) => {
     const shop = await open();

@@ -3,6 +3,7 @@ import { Account } from "./stripe/account.ts";
 import type { Policies } from "./stripe/account.ts";
 import { Api } from "./stripe/api.ts";
 import type { LoggedCall } from "./stripe/api.ts";
+import { readdress } from "./stripe/billing/checkout.ts";
 import { Clock } from "./stripe/clock.ts";
 import { Control } from "./stripe/control.ts";
 import { Deliveries, sign } from "./stripe/delivery.ts";
@@ -10,7 +11,8 @@ import type { DeliveryMode } from "./stripe/delivery.ts";
 import { Faults } from "./stripe/faults.ts";
 import { StateFile } from "./stripe/file.ts";
 import { pagesOf } from "./stripe/pages/pages.ts";
-import { createEndpoint } from "./stripe/resources/webhook-endpoints.ts";
+import { forget } from "./stripe/resources/events.ts";
+import { ensureEndpoint } from "./stripe/resources/webhook-endpoints.ts";
 import type { EndpointWish } from "./stripe/resources/webhook-endpoints.ts";
 import { listen } from "./stripe/server.ts";
 import type { State } from "./stripe/state.ts";
@@ -23,7 +25,7 @@ export interface StripeOptions {
   now?: () => number;
   /** Where the account is kept from one start to the next. */
   file?: string;
-  /** Endpoints that are there from the start; one whose url is there already is left as it is. */
+  /** Endpoints that are there from the start. One that is kept, by its url or by its secret, is made what is told here. */
   endpoints?: EndpointWish[];
   /** Whether what comes due with real time is done by itself, and not only when somebody asks for something. */
   ticks?: boolean;
@@ -65,7 +67,7 @@ export interface StripeMiniature extends Pick<
   nextDue(until: Date): Date | undefined;
   /** The signing secret of an endpoint, by its id or url; of the first without one. */
   secret(endpoint?: string): string;
-  /** Adds an endpoint. */
+  /** Adds an endpoint, or makes the one of that url or secret what is told. */
   listen(wish: EndpointWish): Stripe.WebhookEndpoint;
   /** The header of a body, signed by the first endpoint's secret and now, unless told otherwise. Seconds. */
   sign(body: string, options?: { secret?: string; timestamp?: number }): string;
@@ -124,6 +126,8 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
     },
   );
   account.url = `http://127.0.0.1:${server.port}`;
+  forget(account);
+  readdress(account);
   for (const wish of options.endpoints ?? []) {
     addEndpoint(wish);
   }
@@ -183,8 +187,7 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeMi
   }
 
   function addEndpoint(wish: EndpointWish): Stripe.WebhookEndpoint {
-    const known = [...state.endpoints.values()].find(({ url }) => url === wish.url);
-    const endpoint = known ?? createEndpoint(account, wish);
+    const endpoint = ensureEndpoint(account, wish);
     changed();
     return structuredClone(endpoint);
   }

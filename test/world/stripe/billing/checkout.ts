@@ -162,6 +162,15 @@ export function expire(account: Account, session: Stripe.Checkout.Session): void
   account.emit("checkout.session.expired", session);
 }
 
+/** Gives open sessions the address of this start: the last one may have listened on another port. */
+export function readdress(account: Account): void {
+  for (const session of account.state.sessions.values()) {
+    if (session.status === "open") {
+      session.url = `${account.url}/pay/${session.id}`;
+    }
+  }
+}
+
 /** What comes due of checkout sessions. */
 export function* checkoutDue(account: Account): Generator<Due> {
   for (const session of account.state.sessions.values()) {

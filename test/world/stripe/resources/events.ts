@@ -10,6 +10,26 @@ function isKept(account: Account, { created }: { created: number }): boolean {
   return created > account.seconds() - 30 * day;
 }
 
+/** Takes out what Stripe would have forgotten: a stack that is kept for months would grow for ever. */
+export function forget(account: Account): void {
+  const { state } = account;
+  for (const event of state.events.values()) {
+    if (!isKept(account, event)) {
+      state.events.delete(event.id);
+    }
+  }
+  for (const delivery of state.deliveries.values()) {
+    if (!state.events.has(delivery.event)) {
+      state.deliveries.delete(delivery.id);
+    }
+  }
+  for (const [key, { created }] of state.answers) {
+    if (created < account.now() - day * 1000) {
+      state.answers.delete(key);
+    }
+  }
+}
+
 export const events: Route[] = [
   {
     method: "GET",

@@ -19,7 +19,7 @@ export interface EndpointWish {
 }
 
 /** Adds a webhook endpoint. Its secret is kept in the state; calls show it on creation only. */
-export function createEndpoint(account: Account, wish: EndpointWish): Stripe.WebhookEndpoint {
+function createEndpoint(account: Account, wish: EndpointWish): Stripe.WebhookEndpoint {
   if (!URL.canParse(wish.url) || !/^https?:$/.test(new URL(wish.url).protocol)) {
     throw invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid");
   }
@@ -39,6 +39,24 @@ export function createEndpoint(account: Account, wish: EndpointWish): Stripe.Web
   };
   account.state.endpoints.set(endpoint.id, endpoint);
   return endpoint;
+}
+
+/**
+ * The endpoint of a url, or of a secret: a stack whose ports move from start to start keeps its endpoint by its secret,
+ * and does not send to where it was before. Made when there is none.
+ */
+export function ensureEndpoint(account: Account, wish: EndpointWish): Stripe.WebhookEndpoint {
+  const known = [...account.state.endpoints.values()].find(
+    ({ url, secret }) => url === wish.url || (wish.secret !== undefined && secret === wish.secret),
+  );
+  if (known === undefined) {
+    return createEndpoint(account, wish);
+  }
+  known.url = wish.url;
+  known.secret = wish.secret ?? known.secret ?? newId("whsec", 32);
+  known.enabled_events = checkEvents(wish.enabled_events ?? known.enabled_events);
+  known.api_version = wish.api_version === undefined ? known.api_version : wish.api_version;
+  return known;
 }
 
 function checkEvents(types: string[]): string[] {
