@@ -127,6 +127,10 @@ describe("for people", () => {
     await click({ act: "card_declines" });
     await shop.world.advance(31 * 86_400_000);
     expect(await shop.stripe.subscriptions.retrieve(subscription)).toMatchObject({ status: "past_due" });
+    await click({ act: "card_pays" });
+    const [invoice] = (await shop.stripe.invoices.list({ customer, status: "open" })).data;
+    await click({ act: "pay", invoice: invoice?.id ?? "" });
+    expect(await shop.stripe.subscriptions.retrieve(subscription)).toMatchObject({ status: "active" });
   });
 });
 

@@ -67,7 +67,8 @@ export function redirect(to: string): ApiAnswer {
 
 /** An amount in the words of people. */
 export function money(amount: number | null, currency: string | null): string {
-  return new Intl.NumberFormat("en", { style: "currency", currency: currency ?? "usd" }).format((amount ?? 0) / 100);
+  const format = new Intl.NumberFormat("en", { style: "currency", currency: currency ?? "usd" });
+  return format.format((amount ?? 0) / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
 /** An instant in seconds, for people; empty when there is none. */

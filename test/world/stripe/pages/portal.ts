@@ -1,6 +1,7 @@
 import type { Account } from "../account.ts";
 import type { ApiAnswer } from "../api.ts";
 import { hasEnded } from "../billing/ending.ts";
+import { collect } from "../billing/invoices.ts";
 import { firstItem } from "../billing/lifecycle.ts";
 import { idOf } from "../ids.ts";
 import { Params } from "../params.ts";
@@ -33,6 +34,9 @@ export function portalPage(account: Account, id: string): ApiAnswer {
           <td>${instant(invoice.created)}</td>
           <td>${money(invoice.total, invoice.currency)}</td>
           <td>${invoice.status}</td>
+          <td>
+            ${invoice.status === "open" ? button(`/portal/${id}`, "Pay now", { invoice: invoice.id, act: "pay" }) : ""}
+          </td>
         </tr>`,
     );
   const card = account.state.cards.get(session.customer) ?? "pays";
@@ -59,6 +63,11 @@ export function clickPortal(account: Account, id: string, form: URLSearchParams)
   const act = form.get("act");
   if (act === "card_pays" || act === "card_declines") {
     account.state.cards.set(session.customer, act === "card_pays" ? "pays" : "declines");
+  } else if (act === "pay") {
+    const invoice = account.find(account.state.invoices, "invoice", form.get("invoice") ?? "", "invoice");
+    if (invoice.customer === session.customer && invoice.status === "open") {
+      collect(account, invoice);
+    }
   } else {
     const wanted = form.get("subscription") ?? "";
     const subscription = account.find(account.state.subscriptions, "subscription", wanted, "subscription");
