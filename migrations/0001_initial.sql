@@ -176,6 +176,7 @@ CREATE TABLE "payments"."intent" (
 	"refunded_seen" "ledger"."amount" DEFAULT 0 NOT NULL,
 	"link_due_at" timestamp with time zone,
 	"link_attempts" integer DEFAULT 0 NOT NULL,
+	"asked_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "intent_pk" PRIMARY KEY("provider","id")
 );
@@ -4074,6 +4075,8 @@ begin
      where e.provider = apply_fetched.provider and e.id = apply_fetched.id;
     if apply_fetched.fact is not null or apply_fetched.fault is not null then
       perform ops.attempt_event(apply_fetched.provider, apply_fetched.id);
+    else
+      perform ops.close_alarm('event_dead', apply_fetched.provider || ':' || apply_fetched.id);
     end if;
   end if;
   select e.state, e.outcome into strict apply_fetched.state, apply_fetched.outcome
@@ -4087,7 +4090,7 @@ grant execute on function "ops"."apply_fetched"(text, text, jsonb, text) to toll
 -- @routine ops.attempt_event
 -- ops.attempt_event: applies a stored event, and says in its row what became of it.
 -- `applied`; `parked`: what it refers to is not there yet (TG010); `failed`: its error is kept, and it is tried again; after 14
---   tries, three days, it is `dead`, and an alarm is open until it goes through.
+--   tries, two days, it is `dead`, and an alarm is open until it goes through, whoever has it tried again.
 -- Guarantees: the effect runs in a subblock that ends with its deferred constraints: a failed one leaves nothing but its error.
 --   An error of the moment is raised again. Locks: the caller holds the event's row, or has just inserted it.
 -- Callers: ops.receive_event, ops.apply_fetched, ops.events_retry, ops.replay_event
@@ -4133,13 +4136,14 @@ begin
     v_waits_for := null;
     perform ops.raise_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id,
       jsonb_build_object('type', v_event.type, 'error', v_error));
-  elsif v_state = 'applied' and v_event.state = 'dead' then
+  -- Not of one that goes through at its first try, which was never dead.
+  elsif v_state = 'applied' and (v_event.attempts > 1 or v_event.state <> 'failed') then
     perform ops.close_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id);
   end if;
   update ops.event e
      set state = v_state, outcome = v_outcome, error = v_error, waits_for = v_waits_for, attempts = v_event.attempts,
          applied_at = case when v_state = 'applied' then coalesce(e.applied_at, ops.now()) else e.applied_at end,
-         -- One minute, two, four, … to half a day: three days in all.
+         -- One minute, two, four, … to half a day: two days in all.
          next_attempt_at = case when v_state in ('parked', 'failed')
            then ops.now() + least(interval '12 hours', interval '1 minute' * power(2, v_event.attempts - 1)) end
    where e.provider = attempt_event.provider and e.id = attempt_event.id;
@@ -4283,10 +4287,11 @@ revoke all on function "ops"."events_expire"(integer) from public, tollgate_work
 grant execute on function "ops"."events_expire"(integer) to tollgate_worker;
 
 -- @routine ops.events_retry
--- ops.events_retry: tries parked and failed events again whose time has come.
--- Guarantees: each event in a subtransaction of its own: one that fails keeps to itself. Others at the same time take others.
---   An error of the moment leaves the event due, and is counted as failed.
--- Locks: the events' rows (SKIP LOCKED), one after the other with what its effect locks. Callers: worker (sweep events_retry)
+-- ops.events_retry: tries a parked or failed event again whose time has come.
+-- Guarantees: one event a call, whatever `batch` says: each keeps what it locked until the statement ends, and two in one
+--   statement could take workspaces in the order opposite to somebody else's (B14). Others at the same time take others.
+--   An error of the moment puts the event off for a minute and is no try, so that none stands in the way of the others.
+-- Locks: the event's row (SKIP LOCKED), then what its effect locks. Callers: worker (sweep events_retry)
 create or replace function ops.events_retry(
   batch integer,
   out processed integer,
@@ -4297,34 +4302,33 @@ create or replace function ops.events_retry(
 as $$
 declare
   v_event record;
-  v_count integer := 0;
-  v_state text;
 begin
   events_retry.processed := 0;
   events_retry.failed := 0;
-  for v_event in
-    select e.provider, e.id from ops.event e
-     where e.next_attempt_at <= (select ops.now()) and e.state in ('parked', 'failed')
-     order by e.next_attempt_at, e.provider, e.id
-     limit events_retry.batch
-       for no key update skip locked
-  loop
-    v_count := v_count + 1;
-    begin
-      v_state := ops.attempt_event(v_event.provider, v_event.id);
-      if v_state = 'applied' then
-        events_retry.processed := events_retry.processed + 1;
-      else
-        events_retry.failed := events_retry.failed + 1;
-      end if;
-    exception when others then
-      if not ops.is_passing(sqlstate) then
-        raise;
-      end if;
-      events_retry.failed := events_retry.failed + 1;
-    end;
-  end loop;
-  events_retry.more := v_count = events_retry.batch and events_retry.processed > 0;
+  select e.provider, e.id into v_event
+    from ops.event e
+   where e.next_attempt_at <= (select ops.now()) and e.state in ('parked', 'failed')
+   order by e.next_attempt_at, e.provider, e.id
+   limit least(events_retry.batch, 1)
+     for no key update skip locked;
+  events_retry.more := found;
+  if not found then
+    return;
+  end if;
+  begin
+    if ops.attempt_event(v_event.provider, v_event.id) = 'applied' then
+      events_retry.processed := 1;
+    else
+      events_retry.failed := 1;
+    end if;
+  exception when others then
+    if not ops.is_passing(sqlstate) then
+      raise;
+    end if;
+    events_retry.failed := 1;
+    update ops.event e set next_attempt_at = ops.now() + interval '1 minute'
+     where e.provider = v_event.provider and e.id = v_event.id;
+  end;
 end
 $$;
 revoke all on function "ops"."events_retry"(integer) from public, tollgate_worker;
@@ -4437,7 +4441,8 @@ grant execute on function "ops"."missing_events"(text, text[]) to tollgate_worke
 
 -- @routine ops.move_cursor
 -- ops.move_cursor: a pass has read down to `position`; `done`: it has read all, and the next one begins at where it began.
--- Passes at once move it back and forth, and read some twice: none is left out, for the last to say `done` has read all.
+-- Passes at once move it back and forth, and read some twice. One that comes late, when the pass is over, moves nothing: the
+-- next begins at the top.
 -- Callers: worker
 create or replace function ops.move_cursor(
   inout name text,
@@ -4449,7 +4454,7 @@ create or replace function ops.move_cursor(
 as $$
 begin
   update ops.cursor c
-     set position = case when move_cursor.done then null else move_cursor.position end,
+     set position = case when move_cursor.done or c.until is null then null else move_cursor.position end,
          since = case when move_cursor.done then coalesce(c.until, c.since) else c.since end,
          until = case when move_cursor.done then null else c.until end
    where c.name = move_cursor.name
@@ -4774,7 +4779,7 @@ begin
   if v_event.fact is not null then
     update ops.event e set attempts = 0 where e.provider = replay_event.provider and e.id = replay_event.id;
     perform ops.attempt_event(replay_event.provider, replay_event.id);
-  elsif v_event.state in ('dead', 'failed') then
+  elsif v_event.state in ('dead', 'failed', 'fetching') then
     update ops.event e set state = 'fetching', attempts = 0, next_attempt_at = ops.now()
      where e.provider = replay_event.provider and e.id = replay_event.id;
   end if;
@@ -4989,7 +4994,7 @@ begin
   elsif apply_checkout.fact ->> 'status' = 'complete' then
     update payments.purchase p
        set awaits_payment = 'async', url = null, check_due_at = ops.now() + interval '6 hours'
-     where p.id = v_purchase.id and p.state = 'pending' and p.awaits_payment is null;
+     where p.id = v_purchase.id and p.state = 'pending';
     return case when found then 'awaits_payment' else 'known' end;
   end if;
   return 'open';
@@ -5309,7 +5314,7 @@ begin
          for no key update skip locked
     )
     update payments.intent i
-       set link_attempts = i.link_attempts + 1,
+       set link_attempts = i.link_attempts + 1, asked_at = ops.now(),
            -- Of another product's on the same account nobody will ever tell us more.
            link_due_at = case when i.link_attempts >= 13 then null
              else ops.now() + greatest(claim_links.lease,
@@ -5420,6 +5425,8 @@ begin
   if not v_fits then
     perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
       jsonb_build_object('currency', finalize.fact ->> 'currency', 'expected', v_purchase.currency));
+    -- It may have been refunded before we knew of it.
+    perform payments.reckon(v_payment, finalize.caused_by);
     return 'does_not_fit';
   elsif v_purchase.kind = 'subscription' then
     if finalize.fact ->> 'subscription' is null then
@@ -5446,14 +5453,18 @@ revoke all on function "payments"."finalize"(uuid, jsonb, text) from public, tol
 
 -- @routine payments.link_intent
 -- payments.link_intent: this payment intent paid this payment. What refunds and disputes of it said before is reckoned by the
--- caller. Locks: the caller holds the intent (payments.lock_intent). Callers: payments' routines
+-- caller; if any of that is in doubt, it is still fetched. Locks: the caller holds the intent (payments.lock_intent). Callers: payments' routines
 create or replace function payments.link_intent(provider text, id text, payment_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   update payments.intent i
-     set payment_id = link_intent.payment_id, link_due_at = null, link_attempts = 0
+     set payment_id = link_intent.payment_id, link_attempts = 0,
+         link_due_at = case
+           when i.refunded_seen > 0
+             or exists (select from payments.dispute d where d.provider = i.provider and d.intent_id = i.id)
+             then i.link_due_at end
    where i.provider = link_intent.provider and i.id = link_intent.id and i.payment_id is null;
 end
 $$;
@@ -5514,7 +5525,7 @@ declare
   v_policy text := billing.shortfall();
   v_moved record;
 begin
-  select p.workspace_id, p.amount_minor::bigint as amount_minor, p.refunded, p.disputed, p.reckoned
+  select p.workspace_id, p.purchase_id, p.amount_minor::bigint as amount_minor, p.refunded, p.disputed, p.reckoned
     into strict v_payment
     from payments.payment p
    where p.id = reckon.id
@@ -5554,7 +5565,7 @@ begin
   update payments.purchase p
      set state = case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end
-   where p.payment_id = reckon.id and p.state in ('paid', 'partly_refunded', 'refunded')
+   where p.id = v_payment.purchase_id and p.state in ('paid', 'partly_refunded', 'refunded')
      and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end;
 end
@@ -5777,8 +5788,9 @@ revoke all on function "payments"."start_checkout"(uuid, text, integer, text, te
 grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text) to tollgate_worker;
 
 -- @routine payments.store_dispute
--- payments.store_dispute: a dispute as the provider told it at `seen_at`. What is older is left; within one second, an end is
--- newer than what was open; two ends within one second are in doubt, and fetched.
+-- payments.store_dispute: a dispute as the provider told it at `seen_at` (of a fetched one: when it was asked for). Within one
+-- second, an end is newer than what was open. What is older is left, but where it says otherwise, it is in doubt (our clock is
+-- not the provider's), as are two ends within one second: what is in doubt is fetched.
 -- Locks: the caller holds the intent. Callers: payments.apply_dispute, payments.sync_intent
 create or replace function payments.store_dispute(provider text, intent text, fact jsonb, seen_at timestamptz)
   returns void
@@ -5804,7 +5816,7 @@ begin
       from payments.dispute d
      where i.provider = store_dispute.provider and i.id = store_dispute.intent
        and d.provider = store_dispute.provider and d.id = store_dispute.fact ->> 'dispute'
-       and d.seen_at = store_dispute.seen_at and d.state <> v_state and v_state in ('won', 'lost');
+       and d.state <> v_state and (d.seen_at > store_dispute.seen_at or v_state in ('won', 'lost'));
   end if;
 end
 $$;
@@ -5864,7 +5876,8 @@ grant execute on function "payments"."sync_checkout"(uuid, jsonb) to tollgate_wo
 -- @routine payments.sync_intent
 -- payments.sync_intent: what the provider answered when it was asked for a payment intent: the session or invoice that it paid
 -- (`reference`, null: nothing of ours), its refunds and its disputes, all of them, as facts.
--- Guarantees: one whose payment is not known here yet is asked for again later. Locks: the intent, the workspace, then what
+-- Guarantees: one whose payment is not known here yet is asked for again later, and so is one of which something came to be
+--   known while it was asked for: an answer may be older than an event. Locks: the intent, the workspace, then what
 --   follows. Callers: worker
 create or replace function payments.sync_intent(
   provider text,
@@ -5879,7 +5892,12 @@ as $$
 declare
   v_payment uuid := payments.lock_intent(sync_intent.provider, sync_intent.id, null);
   v_fact jsonb;
+  v_asked_at timestamptz;
+  v_again boolean;
 begin
+  select coalesce(i.asked_at, ops.now()) into strict v_asked_at
+    from payments.intent i
+   where i.provider = sync_intent.provider and i.id = sync_intent.id;
   if v_payment is null then
     select p.id into v_payment
       from payments.payment p
@@ -5890,13 +5908,19 @@ begin
     perform payments.store_refund(sync_intent.provider, sync_intent.id, v_fact);
   end loop;
   for v_fact in select x.fact from jsonb_array_elements(sync_intent.disputes) x(fact) loop
-    perform payments.store_dispute(sync_intent.provider, sync_intent.id, v_fact, ops.now());
+    perform payments.store_dispute(sync_intent.provider, sync_intent.id, v_fact, v_asked_at);
   end loop;
   sync_intent.linked := v_payment is not null;
   if sync_intent.linked then
+    -- Whoever claimed it put it off: due again, it was marked since.
+    select coalesce(i.link_due_at <= ops.now(), false) into strict v_again
+      from payments.intent i
+     where i.provider = sync_intent.provider and i.id = sync_intent.id;
     perform payments.link_intent(sync_intent.provider, sync_intent.id, v_payment);
     -- All refunds are known now: what the charge told is what they add up to.
-    update payments.intent i set refunded_seen = 0, link_due_at = null, link_attempts = 0
+    update payments.intent i
+       set refunded_seen = case when v_again then i.refunded_seen else 0 end,
+           link_due_at = case when v_again then ops.now() end, link_attempts = 0
      where i.provider = sync_intent.provider and i.id = sync_intent.id;
     perform payments.reckon(v_payment, 'sync');
   end if;

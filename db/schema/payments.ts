@@ -114,7 +114,7 @@ export const payment = payments.table(
 /**
  * The provider's name of a charge (Stripe's payment intent), and which payment it was for: refunds and disputes name only
  * it, and may come before it is known. `refunded_seen`: the largest total refund that the charge itself has told.
- * `link_due_at`: the provider is to be asked for whose it is, or for its refunds.
+ * `link_due_at`: the provider is to be asked for whose it is, or for its refunds; `asked_at`: when it last was.
  */
 export const intent = payments.table(
   "intent",
@@ -126,6 +126,7 @@ export const intent = payments.table(
     refunded_seen: amount().notNull().default(0),
     link_due_at: time(),
     link_attempts: integer().notNull().default(0),
+    asked_at: time(),
     created_at: time().notNull(),
   },
   (t) => [

@@ -27,6 +27,8 @@ begin
      where e.provider = apply_fetched.provider and e.id = apply_fetched.id;
     if apply_fetched.fact is not null or apply_fetched.fault is not null then
       perform ops.attempt_event(apply_fetched.provider, apply_fetched.id);
+    else
+      perform ops.close_alarm('event_dead', apply_fetched.provider || ':' || apply_fetched.id);
     end if;
   end if;
   select e.state, e.outcome into strict apply_fetched.state, apply_fetched.outcome

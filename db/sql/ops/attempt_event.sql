@@ -1,6 +1,6 @@
 -- ops.attempt_event: applies a stored event, and says in its row what became of it.
 -- `applied`; `parked`: what it refers to is not there yet (TG010); `failed`: its error is kept, and it is tried again; after 14
---   tries, three days, it is `dead`, and an alarm is open until it goes through.
+--   tries, two days, it is `dead`, and an alarm is open until it goes through, whoever has it tried again.
 -- Guarantees: the effect runs in a subblock that ends with its deferred constraints: a failed one leaves nothing but its error.
 --   An error of the moment is raised again. Locks: the caller holds the event's row, or has just inserted it.
 -- Callers: ops.receive_event, ops.apply_fetched, ops.events_retry, ops.replay_event
@@ -46,13 +46,14 @@ begin
     v_waits_for := null;
     perform ops.raise_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id,
       jsonb_build_object('type', v_event.type, 'error', v_error));
-  elsif v_state = 'applied' and v_event.state = 'dead' then
+  -- Not of one that goes through at its first try, which was never dead.
+  elsif v_state = 'applied' and (v_event.attempts > 1 or v_event.state <> 'failed') then
     perform ops.close_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id);
   end if;
   update ops.event e
      set state = v_state, outcome = v_outcome, error = v_error, waits_for = v_waits_for, attempts = v_event.attempts,
          applied_at = case when v_state = 'applied' then coalesce(e.applied_at, ops.now()) else e.applied_at end,
-         -- One minute, two, four, … to half a day: three days in all.
+         -- One minute, two, four, … to half a day: two days in all.
          next_attempt_at = case when v_state in ('parked', 'failed')
            then ops.now() + least(interval '12 hours', interval '1 minute' * power(2, v_event.attempts - 1)) end
    where e.provider = attempt_event.provider and e.id = attempt_event.id;

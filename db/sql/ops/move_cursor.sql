@@ -1,5 +1,6 @@
 -- ops.move_cursor: a pass has read down to `position`; `done`: it has read all, and the next one begins at where it began.
--- Passes at once move it back and forth, and read some twice: none is left out, for the last to say `done` has read all.
+-- Passes at once move it back and forth, and read some twice. One that comes late, when the pass is over, moves nothing: the
+-- next begins at the top.
 -- Callers: worker
 create or replace function ops.move_cursor(
   inout name text,
@@ -11,7 +12,7 @@ create or replace function ops.move_cursor(
 as $$
 begin
   update ops.cursor c
-     set position = case when move_cursor.done then null else move_cursor.position end,
+     set position = case when move_cursor.done or c.until is null then null else move_cursor.position end,
          since = case when move_cursor.done then coalesce(c.until, c.since) else c.since end,
          until = case when move_cursor.done then null else c.until end
    where c.name = move_cursor.name

@@ -28,7 +28,7 @@ begin
   if v_event.fact is not null then
     update ops.event e set attempts = 0 where e.provider = replay_event.provider and e.id = replay_event.id;
     perform ops.attempt_event(replay_event.provider, replay_event.id);
-  elsif v_event.state in ('dead', 'failed') then
+  elsif v_event.state in ('dead', 'failed', 'fetching') then
     update ops.event e set state = 'fetching', attempts = 0, next_attempt_at = ops.now()
      where e.provider = replay_event.provider and e.id = replay_event.id;
   end if;

@@ -50,7 +50,7 @@ begin
   elsif apply_checkout.fact ->> 'status' = 'complete' then
     update payments.purchase p
        set awaits_payment = 'async', url = null, check_due_at = ops.now() + interval '6 hours'
-     where p.id = v_purchase.id and p.state = 'pending' and p.awaits_payment is null;
+     where p.id = v_purchase.id and p.state = 'pending';
     return case when found then 'awaits_payment' else 'known' end;
   end if;
   return 'open';

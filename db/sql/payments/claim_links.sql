@@ -23,7 +23,7 @@ begin
          for no key update skip locked
     )
     update payments.intent i
-       set link_attempts = i.link_attempts + 1,
+       set link_attempts = i.link_attempts + 1, asked_at = ops.now(),
            -- Of another product's on the same account nobody will ever tell us more.
            link_due_at = case when i.link_attempts >= 13 then null
              else ops.now() + greatest(claim_links.lease,

@@ -42,6 +42,8 @@ begin
   if not v_fits then
     perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
       jsonb_build_object('currency', finalize.fact ->> 'currency', 'expected', v_purchase.currency));
+    -- It may have been refunded before we knew of it.
+    perform payments.reckon(v_payment, finalize.caused_by);
     return 'does_not_fit';
   elsif v_purchase.kind = 'subscription' then
     if finalize.fact ->> 'subscription' is null then

@@ -16,7 +16,7 @@ declare
   v_policy text := billing.shortfall();
   v_moved record;
 begin
-  select p.workspace_id, p.amount_minor::bigint as amount_minor, p.refunded, p.disputed, p.reckoned
+  select p.workspace_id, p.purchase_id, p.amount_minor::bigint as amount_minor, p.refunded, p.disputed, p.reckoned
     into strict v_payment
     from payments.payment p
    where p.id = reckon.id
@@ -56,7 +56,7 @@ begin
   update payments.purchase p
      set state = case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end
-   where p.payment_id = reckon.id and p.state in ('paid', 'partly_refunded', 'refunded')
+   where p.id = v_payment.purchase_id and p.state in ('paid', 'partly_refunded', 'refunded')
      and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end;
 end

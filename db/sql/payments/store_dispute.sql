@@ -1,5 +1,6 @@
--- payments.store_dispute: a dispute as the provider told it at `seen_at`. What is older is left; within one second, an end is
--- newer than what was open; two ends within one second are in doubt, and fetched.
+-- payments.store_dispute: a dispute as the provider told it at `seen_at` (of a fetched one: when it was asked for). Within one
+-- second, an end is newer than what was open. What is older is left, but where it says otherwise, it is in doubt (our clock is
+-- not the provider's), as are two ends within one second: what is in doubt is fetched.
 -- Locks: the caller holds the intent. Callers: payments.apply_dispute, payments.sync_intent
 create or replace function payments.store_dispute(provider text, intent text, fact jsonb, seen_at timestamptz)
   returns void
@@ -25,7 +26,7 @@ begin
       from payments.dispute d
      where i.provider = store_dispute.provider and i.id = store_dispute.intent
        and d.provider = store_dispute.provider and d.id = store_dispute.fact ->> 'dispute'
-       and d.seen_at = store_dispute.seen_at and d.state <> v_state and v_state in ('won', 'lost');
+       and d.state <> v_state and (d.seen_at > store_dispute.seen_at or v_state in ('won', 'lost'));
   end if;
 end
 $$;
