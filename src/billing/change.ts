@@ -19,7 +19,7 @@ import {
   upgradeSubscription,
 } from "../outside/stripe/subscriptions.ts";
 import type { changeBody } from "./model.ts";
-import { getSubscription } from "./subscription.ts";
+import { generationOf, getSubscription } from "./subscription.ts";
 
 /** What a subscription may be asked to do; see `billing.begin_change`. */
 type Change = "upgrade" | "downgrade" | "quantity" | "cancel" | "cancel_now" | "uncancel" | "keep";
@@ -112,11 +112,31 @@ async function ask(c: AppContext, workspace: string, what: Change, wish: Wish = 
     workspace,
   });
   if (!c.get("trace").replayed || (await isFresh(c, workspace, asked))) {
-    const fact = await tell(account, what, asked);
-    const { id, generation, asked_at } = asked;
-    await call(c.get("database"), syncSubscriptionCall, { id, generation, asked_at, fact }, c.get("trace"));
+    await follow(c, account, workspace, asked, await tell(account, what, asked));
   }
   return getSubscription(c, workspace, scope);
+}
+
+/** Events that this very change caused may come first, and then it is asked again; after this often, a sweep does it. */
+const rounds = 3;
+
+/** Writes what Stripe answered, unless the row has moved on since it was asked: then Stripe is asked how it stands now. */
+async function follow(
+  c: AppContext,
+  account: StripeAccount,
+  workspace: string,
+  asked: Begun,
+  told: SubscriptionFact | null,
+): Promise<void> {
+  let { generation, asked_at } = asked;
+  let fact = told;
+  for (let round = 1; ; round += 1) {
+    const args = { id: asked.id, generation, asked_at, fact };
+    const { outcome } = await call(c.get("database"), syncSubscriptionCall, args, c.get("trace"));
+    if (outcome !== "moved_on" || round === rounds) return;
+    ({ generation, asked_at } = await generationOf(c, workspace, asked.id));
+    fact = await retrieveSubscription(account, asked.provider_id);
+  }
 }
 
 async function accountOf(c: AppContext, workspace: string): Promise<StripeAccount> {

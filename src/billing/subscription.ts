@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/pg-core";
 import type * as z from "zod";
 import { plan, price, subscription } from "../../db/schema/billing.ts";
@@ -111,4 +111,16 @@ export async function getSubscription(
     frozen_at: utcOrNull(row.frozen_at),
     frozen_reason: row.frozen_reason,
   };
+}
+
+/** What a question to Stripe about a subscription is compared with when it is answered. Refuses `not_found`. */
+export async function generationOf(c: AppContext, of: string, id: string) {
+  const [row] = await read(c, { scope: "billing:write", workspace: of }, (db, permit) =>
+    db
+      .select({ generation: subscription.version, asked_at: sql<string>`ops.now()`.as("asked_at") })
+      .from(subscription)
+      .where(and(eq(subscription.workspace_id, permit.workspace_id), eq(subscription.id, id))),
+  );
+  if (row === undefined) throw new Problem("not_found");
+  return row;
 }

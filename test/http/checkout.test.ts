@@ -130,7 +130,7 @@ test("Stripe is asked with keys of ours, and told the purchase and nothing that 
     ["/v1/customers", `tollgate:customer:${id}:1`],
     ["/v1/checkout/sessions", `tollgate:checkout:${idOf(bought)}`],
   ]);
-  const [session] = [...market.stripe.state.sessions.values()].filter(
+  const session = [...market.stripe.state.sessions.values()].find(
     ({ client_reference_id }) => client_reference_id === idOf(bought),
   );
   expect(session).toMatchObject({

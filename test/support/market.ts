@@ -63,7 +63,7 @@ export async function openMarket(world: World): Promise<Market> {
       ),
     );
 
-  const sell = async (path: string, body: { code: string }): Promise<string> => {
+  const sell = async (path: string, body: { code: string } & Record<string, unknown>): Promise<string> => {
     const answer = await api.post(path, body);
     if (answer.status !== 201) throw new Error(`not sold: ${JSON.stringify(answer.body)}`);
     await publish();
@@ -86,15 +86,20 @@ export async function openMarket(world: World): Promise<Market> {
     pay,
     plan: ({ code = `plan_${(made += 1)}`, amount_minor = 1900, ...wish } = {}) =>
       sell("/v1/plans", {
-        ...{ code, name: `Plan ${code}`, included_credits: 500 },
+        code,
+        name: `Plan ${code}`,
+        included_credits: 500,
         ...wish,
-        ...{ prices: [{ currency: "eur", interval: "month", amount_minor }] },
+        prices: [{ currency: "eur", interval: "month", amount_minor }],
       }),
     pack: ({ quantity = 100, amount_minor = 900, kind = "credit_pack" } = {}) => {
       const code = `pack_${(made += 1)}`;
       return sell("/v1/packs", {
-        ...{ code, kind, name: `Pack ${code}`, quantity },
-        ...{ prices: [{ currency: "eur", amount_minor }] },
+        code,
+        kind,
+        name: `Pack ${code}`,
+        quantity,
+        prices: [{ currency: "eur", amount_minor }],
       });
     },
     subscriber: async (plan, quantity = 1) => {
