@@ -16,7 +16,8 @@ export async function call<Args extends z.ZodObject, Result extends z.ZodObject>
 ): Promise<z.infer<Result>> {
   const values: Record<string, unknown> = args;
   const names = Object.keys(routine.args.shape);
-  const given = names.map((name, i) => `${name} => $${i + 1}`);
+  // Quoted: some good names are words of SQL's.
+  const given = names.map((name, i) => `"${name}" => $${i + 1}`);
   const rows = await run(
     database,
     {
