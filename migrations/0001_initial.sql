@@ -401,6 +401,7 @@ CREATE TABLE "billing"."subscription" (
 	"schedule_id" text,
 	"past_due_since" timestamp with time zone,
 	"healthy_at" timestamp with time zone,
+	"owing" timestamp with time zone[] DEFAULT '{}' NOT NULL,
 	"seen_at" timestamp with time zone,
 	"seen_rank" integer DEFAULT 0 NOT NULL,
 	"synced_at" timestamp with time zone,
@@ -505,7 +506,6 @@ CREATE UNIQUE INDEX "purchase_of_plan_open_once" ON "payments"."purchase" USING 
 CREATE INDEX "purchase_of_workspace" ON "payments"."purchase" USING btree ("workspace_id","id");
 CREATE INDEX "purchase_check_due" ON "payments"."purchase" USING btree ("check_due_at","id") WHERE check_due_at is not null;
 CREATE INDEX "refund_of_intent" ON "payments"."refund" USING btree ("provider","intent_id");
-CREATE UNIQUE INDEX "renewal_upgrade_once" ON "billing"."renewal" USING btree ("subscription_id","plan_id","ends_at") WHERE kind = 'upgrade';
 CREATE INDEX "renewal_waiting" ON "billing"."renewal" USING btree ("subscription_id") WHERE state = 'waiting';
 CREATE INDEX "request_age" ON "ops"."request" USING btree ("created_at");
 CREATE UNIQUE INDEX "subscription_live_once" ON "billing"."subscription" USING btree ("workspace_id") WHERE ended_at is null and superseded_by is null;
@@ -547,6 +547,7 @@ grant execute on function "billing"."adopt_subscription"(text, text, text) to to
 
 -- @routine billing.apply_subscription
 -- billing.apply_subscription: takes the state that an event tells, if it is newer than what is known (B2).
+-- Whatever comes of it, it was so at that moment (billing.note_owing).
 -- The rule: `canceled` and `incomplete_expired` are final, and `deleted` always applies. Else the provider's time decides, which has
 --   whole seconds: within one, `created` is older than any other; what differs otherwise, or was sent before the object was last
 --   fetched, is in doubt: the row is fetched (law: order). What is older is left.
@@ -568,7 +569,7 @@ begin
   end if;
   perform people.lock_workspace(v_workspace);
   v_id := billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
-  select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at, s.state, s.past_due_since, s.healthy_at into strict v_row
+  select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at into strict v_row
     from billing.subscription s
    where s.id = v_id;
 
@@ -576,8 +577,9 @@ begin
     return 'final';
   elsif v_rank < 2 then
     v_differs := billing.differs(v_row.id, apply_subscription.fact);
+    perform billing.note_owing(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
+    perform billing.follow(v_workspace);
     if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then
-      perform billing.note_past_due(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
       return 'stale';
     elsif not v_differs then
       update billing.subscription s
@@ -647,7 +649,7 @@ begin
     v_offer := billing.offer(begin_change.plan_code, begin_change.plan_number, null, v_price.currency, v_price.interval_unit,
       v_price.interval_count);
     begin_change.price_provider_id := v_offer.price_provider_id;
-    if v_offer.price_id = v_row.price_id and begin_change.quantity is not distinct from v_row.quantity then
+    if v_offer.price_id = v_row.price_id and coalesce(begin_change.quantity, v_row.quantity) = v_row.quantity then
       perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is what the subscription has'));
     end if;
   elsif begin_change.change = 'quantity' and begin_change.quantity is null then
@@ -706,7 +708,8 @@ begin
   end if;
   update billing.subscription s set superseded_by = v_other.id
    where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.id <> v_other.id;
-  update billing.subscription s set superseded_by = null where s.id = v_other.id;
+  -- The limits that it gave, if it ever was the one, have been another's since.
+  update billing.subscription s set superseded_by = null, seats_given = null, bytes_given = null where s.id = v_other.id;
   perform billing.give_waiting(v_other.id, choose_live.caused_by);
 end
 $$;
@@ -990,8 +993,10 @@ revoke all on function "billing"."differs"(uuid, jsonb) from public, tollgate_wo
 -- @routine billing.duplicates_settle
 -- billing.duplicates_settle: of two subscriptions of a workspace that were both paid, one is kept. The other is cancelled at the
 -- provider and what it took is refunded (outbox), under an alarm: but only when the provider has said of both, since the
--- second was first heard of, that they live.
--- Guarantees: once per subscription. Locks: the workspace, then the subscriptions. Callers: worker (sweep duplicates_settle)
+-- second was first heard of, that they live. Until then both are to be fetched.
+-- Guarantees: once per subscription; each in a subtransaction of its own. Whoever has one of the workspaces is not waited for: a
+--   sweep that holds some and waits for others would meet another one that goes the other way (B14).
+-- Locks: the workspace, then the subscriptions. Callers: worker (sweep duplicates_settle)
 create or replace function billing.duplicates_settle(
   batch integer,
   out processed integer,
@@ -1002,38 +1007,34 @@ create or replace function billing.duplicates_settle(
 as $$
 declare
   v_candidate record;
-  v_row record;
+  v_count integer := 0;
 begin
   duplicates_settle.processed := 0;
   duplicates_settle.failed := 0;
-  duplicates_settle.more := false;
+  perform set_config('lock_timeout', '100ms', true);
   for v_candidate in
     select s.id, s.workspace_id from billing.subscription s
+      join billing.subscription k on k.id = s.superseded_by
      where s.superseded_by is not null and s.undone_at is null and s.ended_at is null
+       and (s.state <> 'incomplete' and k.state <> 'incomplete'
+         or s.synced_at is null and s.sync_due_at is null
+         or coalesce(k.synced_at, '-infinity') < s.created_at and k.sync_due_at is null)
      order by s.id
      limit duplicates_settle.batch
   loop
-    perform people.lock_workspace(v_candidate.workspace_id);
-    select s.id, s.provider_id, s.state, s.created_at, s.synced_at, s.sync_due_at, k.id as kept, k.provider_id as kept_provider_id,
-           k.state as kept_state, k.synced_at as kept_synced_at
-      into v_row
-      from billing.subscription s
-      join billing.subscription k on k.id = s.superseded_by
-     where s.id = v_candidate.id and s.undone_at is null and s.ended_at is null and k.ended_at is null;
-    continue when not found;
-    if v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at then
-      perform billing.mark_sync(v_row.kept);
-      continue;
-    end if;
-    -- What was never paid runs out by itself, or is paid yet.
-    continue when v_row.state = 'incomplete' or v_row.kept_state = 'incomplete' or v_row.synced_at is null;
-    update billing.subscription s set undone_at = ops.now() where s.id = v_row.id;
-    perform messages.enqueue('stripe', 'undo_subscription', v_candidate.workspace_id, 'undo:' || v_row.provider_id,
-      jsonb_build_object('subscription', v_row.provider_id));
-    perform ops.raise_alarm('subscription_duplicate', v_row.provider_id,
-      jsonb_build_object('workspace_id', v_candidate.workspace_id, 'kept', v_row.kept_provider_id));
-    duplicates_settle.processed := duplicates_settle.processed + 1;
+    v_count := v_count + 1;
+    begin
+      if billing.settle_duplicate(v_candidate.workspace_id, v_candidate.id) then
+        duplicates_settle.processed := duplicates_settle.processed + 1;
+      end if;
+    exception when others then
+      if not ops.is_passing(sqlstate) then
+        perform ops.park('duplicates_settle', v_candidate.id::text, sqlstate, sqlerrm);
+      end if;
+      duplicates_settle.failed := duplicates_settle.failed + 1;
+    end;
   end loop;
+  duplicates_settle.more := v_count = duplicates_settle.batch and duplicates_settle.processed > 0;
 end
 $$;
 revoke all on function "billing"."duplicates_settle"(integer) from public, tollgate_worker;
@@ -1139,44 +1140,71 @@ end
 $$;
 revoke all on function "billing"."follow"(uuid) from public, tollgate_worker;
 
--- @routine billing.give_late
--- billing.give_late: an invoice of a period that another has followed: of its credits there is left what would have rolled over.
+-- @routine billing.give_difference
+-- billing.give_difference: an invoice that counts now, and begins no period, gives what it adds to `pool` and `rollover`, which were
+-- what the subscription's invoices gave without it: to the pool `subscription` what the newest period gains (an upgrade), and to
+-- `rollover` what would have rolled over from a period that another has followed, under the cap and to the expiry of that one.
 -- Locks: the caller holds workspace and subscription; then the account. Callers: billing.give_waiting
-create or replace function billing.give_late(
+create or replace function billing.give_difference(
+  id uuid,
   workspace_id uuid,
   invoice text,
-  plan_id uuid,
-  amount bigint,
-  payment_id uuid,
+  pool bigint,
+  rollover bigint,
   caused_by text
 )
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_plan record;
+  v_now record := billing.in_order(give_difference.id);
+  v_renewal record;
+  v_next record;
   v_room bigint;
 begin
-  select p.rollover_cap, p.rollover_expires_in into strict v_plan from billing.plan p where p.id = give_late.plan_id;
-  if v_plan.rollover_cap is null then
-    return;
+  select r.kind, r.price_id, r.starts_at, r.ends_at, r.payment_id into strict v_renewal
+    from billing.renewal r
+   where r.subscription_id = give_difference.id and r.invoice = give_difference.invoice;
+  if v_now.pool > give_difference.pool then
+    perform ledger.grant(owner_id => give_difference.workspace_id, unit => 'credit', pool => 'subscription',
+      amount => v_now.pool - give_difference.pool, expires_at => null, reason => null,
+      idempotency_key => 'tg:invoice:' || give_difference.invoice, caused_by => give_difference.caused_by,
+      payment_id => v_renewal.payment_id);
   end if;
-  select v_plan.rollover_cap - coalesce(sum(x.available) filter (where x.pool = 'rollover'), 0) into v_room
-    from ledger.balance_of(give_late.workspace_id, 'credit') b
-   cross join lateral unnest(b.pools, b.pool_available) x(pool, available);
-  if least(v_room, give_late.amount) > 0 then
-    perform ledger.grant(owner_id => give_late.workspace_id, unit => 'credit', pool => 'rollover',
-      amount => least(v_room, give_late.amount), expires_at => ops.now() + v_plan.rollover_expires_in, reason => null,
-      idempotency_key => 'tg:invoice:' || give_late.invoice, caused_by => give_late.caused_by,
-      payment_id => give_late.payment_id);
+  if v_renewal.kind = 'upgrade' and billing.period_after(v_renewal.price_id, v_renewal.starts_at) = v_renewal.ends_at then
+    -- A change of interval: the period is as long as its price's from here on.
+    update billing.subscription s set renewed_until = greatest(s.renewed_until, v_renewal.ends_at)
+     where s.id = give_difference.id and s.renewed_from <= v_renewal.starts_at;
+  end if;
+  if v_now.rollover > give_difference.rollover then
+    select min(r.starts_at + p.rollover_expires_in) filter (where r.starts_at = f.first_at) as expires_at, max(p.rollover_cap) as cap
+      into v_next
+      from billing.renewal r
+      join billing.plan p on p.id = r.plan_id
+     cross join lateral (
+       select min(x.starts_at) as first_at from billing.renewal x
+        where x.subscription_id = give_difference.id and x.kind = 'period' and x.state in ('given', 'late')
+          and x.starts_at > v_renewal.starts_at) f
+     where r.subscription_id = give_difference.id and r.kind = 'period' and r.state in ('given', 'late')
+       and r.starts_at > v_renewal.starts_at;
+    select v_next.cap - coalesce(sum(x.available) filter (where x.pool = 'rollover'), 0) into v_room
+      from ledger.balance_of(give_difference.workspace_id, 'credit') b
+     cross join lateral unnest(b.pools, b.pool_available) x(pool, available);
+    v_room := least(v_room, v_now.rollover - give_difference.rollover);
+    if v_room > 0 and v_next.expires_at > ops.now() is not false then
+      perform ledger.grant(owner_id => give_difference.workspace_id, unit => 'credit', pool => 'rollover', amount => v_room,
+        expires_at => v_next.expires_at, reason => null, idempotency_key => 'tg:late:' || give_difference.invoice,
+        caused_by => give_difference.caused_by, payment_id => v_renewal.payment_id);
+    end if;
   end if;
 end
 $$;
-revoke all on function "billing"."give_late"(uuid, text, uuid, bigint, uuid, text) from public, tollgate_worker;
+revoke all on function "billing"."give_difference"(uuid, uuid, text, bigint, bigint, text) from public, tollgate_worker;
 
 -- @routine billing.give_period
 -- billing.give_period: a period begins: what is left of the last rolls over as the plan says, and the pool `subscription` becomes
--- the plan's amount. No other pool is touched (A3). Locks: the caller holds workspace and subscription; then the account.
+-- the plan's amount. No other pool is touched (A3). What rolls over expires as long after the period's beginning as the plan says,
+-- however late its invoice is told. Locks: the caller holds workspace and subscription; then the account.
 -- Callers: billing.give_waiting
 create or replace function billing.give_period(id uuid, workspace_id uuid, invoice text, caused_by text)
   returns void
@@ -1184,13 +1212,15 @@ create or replace function billing.give_period(id uuid, workspace_id uuid, invoi
 as $$
 declare
   v_renewal record;
+  v_expires_at timestamptz;
 begin
   select r.amount, r.starts_at, r.ends_at, r.payment_id, p.rollover_cap, p.rollover_expires_in into strict v_renewal
     from billing.renewal r join billing.plan p on p.id = r.plan_id
    where r.subscription_id = give_period.id and r.invoice = give_period.invoice;
-  if v_renewal.rollover_cap is not null then
+  v_expires_at := v_renewal.starts_at + v_renewal.rollover_expires_in;
+  if v_renewal.rollover_cap is not null and v_expires_at > ops.now() is not false then
     perform ledger.roll_over(owner_id => give_period.workspace_id, unit => 'credit', pool => 'subscription',
-      cap => v_renewal.rollover_cap, expires_at => ops.now() + v_renewal.rollover_expires_in,
+      cap => v_renewal.rollover_cap, expires_at => v_expires_at,
       idempotency_key => 'tg:rollover:' || give_period.invoice, caused_by => give_period.caused_by);
   end if;
   perform ledger.reset(owner_id => give_period.workspace_id, unit => 'credit', pool => 'subscription',
@@ -1202,49 +1232,12 @@ end
 $$;
 revoke all on function "billing"."give_period"(uuid, uuid, text, text) from public, tollgate_worker;
 
--- @routine billing.give_upgrade
--- billing.give_upgrade: the positive difference of included credits for what is left of the period, counted from the better of
--- the plan that was left and the plan that the period began with. Locks: the caller holds workspace and subscription.
--- Callers: billing.give_waiting
-create or replace function billing.give_upgrade(id uuid, workspace_id uuid, invoice text, caused_by text)
-  returns void
-  language plpgsql volatile security definer set search_path = ''
-as $$
-declare
-  v_renewal record;
-  v_began_with bigint;
-  v_part numeric;
-  v_amount bigint;
-begin
-  select r.amount, r.price_id, r.starts_at, r.ends_at, r.payment_id, p.included_credits into strict v_renewal
-    from billing.renewal r join billing.plan p on p.id = r.plan_id
-   where r.subscription_id = give_upgrade.id and r.invoice = give_upgrade.invoice;
-  select r.amount into v_began_with
-    from billing.renewal r
-   where r.subscription_id = give_upgrade.id and r.kind = 'period' and r.state = 'given'
-     and r.starts_at <= v_renewal.starts_at
-   order by r.starts_at desc
-   limit 1;
-  v_part := billing.part_of_period(v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at);
-  v_amount := floor(v_part * least(v_renewal.amount, v_renewal.included_credits - coalesce(v_began_with, 0)));
-  if v_amount > 0 then
-    perform ledger.grant(owner_id => give_upgrade.workspace_id, unit => 'credit', pool => 'subscription', amount => v_amount,
-      expires_at => null, reason => null, idempotency_key => 'tg:invoice:' || give_upgrade.invoice,
-      caused_by => give_upgrade.caused_by, payment_id => v_renewal.payment_id);
-  end if;
-  if v_part = 1 then
-    update billing.subscription s
-       set renewed_from = greatest(s.renewed_from, v_renewal.starts_at), renewed_until = greatest(s.renewed_until, v_renewal.ends_at)
-     where s.id = give_upgrade.id;
-  end if;
-end
-$$;
-revoke all on function "billing"."give_upgrade"(uuid, uuid, text, text) from public, tollgate_worker;
-
 -- @routine billing.give_waiting
--- billing.give_waiting: gives what a subscription's invoices are waiting to give, period by period, if its time has come.
+-- billing.give_waiting: gives what a subscription's invoices are waiting to give, moment by moment, if their time has come.
+-- Guarantees: whatever order they come in, and while nothing is spent, the end is that of their own order (billing.in_order), but
+--   that nothing is taken away which has been given.
 -- Locks: the caller holds the workspace's row; then the subscription, then the account.
--- Callers: billing.renew, billing.choose_live
+-- Callers: billing.renew, billing.choose_live, billing.write_state
 create or replace function billing.give_waiting(id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -1252,10 +1245,12 @@ as $$
 declare
   v_row record;
   v_renewal record;
+  v_part numeric;
   v_state text;
+  v_before record;
 begin
   for v_renewal in
-    select r.invoice, r.kind, r.plan_id, r.price_id, r.amount, r.starts_at, r.ends_at, r.payment_id from billing.renewal r
+    select r.invoice, r.kind, r.price_id, r.starts_at, r.ends_at, r.payment_id from billing.renewal r
      where r.subscription_id = give_waiting.id and r.state = 'waiting'
      order by r.starts_at, r.kind, r.invoice
   loop
@@ -1263,31 +1258,24 @@ begin
       from billing.subscription s
      where s.id = give_waiting.id
        for no key update;
-    if v_row.ended_at is not null then
-      v_state := 'late';
-    elsif v_row.superseded_by is not null then
-      v_state := 'waiting';
-    elsif v_renewal.kind = 'period' then
-      v_state := case when v_renewal.starts_at < v_row.renewed_from then 'late' else 'given' end;
-    else
-      v_state := case
-        when v_row.renewed_from is null then 'waiting'
-        when v_renewal.starts_at < v_row.renewed_from then 'late'
-        -- A change of interval begins a period of its own.
-        when v_renewal.starts_at < v_row.renewed_until
-          or billing.part_of_period(v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at) = 1 then 'given'
-        else 'waiting' end;
-    end if;
+    v_part := billing.part_of_period(give_waiting.id, v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at);
+    v_state := case
+      when v_row.ended_at is not null then 'late'
+      when v_row.superseded_by is not null then 'waiting'
+      when v_renewal.kind = 'period' then case when v_renewal.starts_at < v_row.renewed_from then 'late' else 'given' end
+      when v_row.renewed_from is null or v_part is null then 'waiting'
+      when v_renewal.starts_at < v_row.renewed_from then 'late'
+      when v_renewal.starts_at < v_row.renewed_until then 'given'
+      else 'waiting' end;
     continue when v_state = 'waiting';
+    v_before := billing.in_order(give_waiting.id);
     update billing.renewal r set state = v_state
      where r.subscription_id = give_waiting.id and r.invoice = v_renewal.invoice;
-    if v_state = 'given' and v_renewal.kind = 'period' then
+    if v_row.ended_at is null and v_state = 'given' and v_renewal.kind = 'period' then
       perform billing.give_period(give_waiting.id, v_row.workspace_id, v_renewal.invoice, give_waiting.caused_by);
-    elsif v_state = 'given' then
-      perform billing.give_upgrade(give_waiting.id, v_row.workspace_id, v_renewal.invoice, give_waiting.caused_by);
-    elsif v_row.ended_at is null and v_renewal.kind = 'period' then
-      perform billing.give_late(v_row.workspace_id, v_renewal.invoice, v_renewal.plan_id, v_renewal.amount,
-        v_renewal.payment_id, give_waiting.caused_by);
+    elsif v_row.ended_at is null then
+      perform billing.give_difference(give_waiting.id, v_row.workspace_id, v_renewal.invoice, v_before.pool, v_before.rollover,
+        give_waiting.caused_by);
     end if;
     -- It may have been refunded before it gave.
     perform payments.reckon(v_renewal.payment_id, give_waiting.caused_by);
@@ -1296,8 +1284,36 @@ end
 $$;
 revoke all on function "billing"."give_waiting"(uuid, text) from public, tollgate_worker;
 
+-- @routine billing.in_order
+-- billing.in_order: what a subscription's counted invoices give when they come in order and nothing is spent: to its newest period,
+-- and what has rolled over. What a late one gives is what it changes in this. Callers: billing.give_waiting
+create or replace function billing.in_order(id uuid, out pool bigint, out rollover bigint)
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_period record;
+begin
+  in_order.pool := 0;
+  in_order.rollover := 0;
+  for v_period in
+    select r.amount, r.starts_at, p.rollover_cap, lead(r.starts_at) over (order by r.starts_at, r.invoice) as next_at
+      from billing.renewal r join billing.plan p on p.id = r.plan_id
+     where r.subscription_id = in_order.id and r.kind = 'period' and r.state in ('given', 'late')
+     order by r.starts_at, r.invoice
+  loop
+    if v_period.rollover_cap is not null then
+      in_order.rollover := greatest(in_order.rollover, least(in_order.rollover + in_order.pool, v_period.rollover_cap));
+    end if;
+    in_order.pool := v_period.amount
+      + billing.upgraded(in_order.id, v_period.starts_at, v_period.next_at, v_period.amount);
+  end loop;
+end
+$$;
+revoke all on function "billing"."in_order"(uuid) from public, tollgate_worker;
+
 -- @routine billing.mark_sync
 -- billing.mark_sync: the subscription is in doubt: a sweep fetches it from the provider now.
+-- Guarantees: the generation steps, also when the row is due already: what was asked of the provider before does not settle this.
 -- Callers: billing's and payments' routines
 create or replace function billing.mark_sync(id uuid)
   returns void
@@ -1305,9 +1321,8 @@ create or replace function billing.mark_sync(id uuid)
 as $$
 begin
   update billing.subscription s
-     set sync_due_at = ops.now(), sync_token = null, sync_attempts = 0
-   where s.id = mark_sync.id and s.ended_at is null
-     and (s.sync_due_at is null or s.sync_due_at > ops.now() or s.sync_token is not null);
+     set sync_due_at = least(s.sync_due_at, ops.now()), sync_token = null, sync_attempts = 0
+   where s.id = mark_sync.id and s.ended_at is null;
 end
 $$;
 revoke all on function "billing"."mark_sync"(uuid) from public, tollgate_worker;
@@ -1368,7 +1383,7 @@ declare
   v_id uuid := billing.ensure_subscription(note_checkout.workspace_id, note_checkout.provider_id);
   v_price record;
 begin
-  select p.id, p.plan_id, p.provider_id, 
+  select p.id, p.plan_id, p.provider_id,
          (p.interval_count || ' ' || p.interval_unit)::interval as every
     into strict v_price
     from billing.price p where p.id = note_checkout.price_id;
@@ -1385,39 +1400,40 @@ begin
       v_price.provider_id, null, note_checkout.paid_at,
       note_checkout.paid_at + case when note_checkout.trial_days > 0
         then make_interval(days => note_checkout.trial_days) else v_price.every end,
-      note_checkout.payment_id, note_checkout.caused_by);
+      note_checkout.payment_id, note_checkout.caused_by, exact => false);
   end if;
   return v_id;
 end
 $$;
 revoke all on function "billing"."note_checkout"(uuid, text, uuid, integer, integer, text, timestamptz, uuid, text) from public, tollgate_worker;
 
--- @routine billing.note_past_due
--- billing.note_past_due: an event that came late tells of an earlier moment when nothing was owed, or when something was
--- already: the grace begins with the first since then, in whatever order they come.
--- Locks: the caller holds the workspace's row. Callers: billing.apply_subscription
-create or replace function billing.note_past_due(id uuid, status text, occurred_at timestamptz)
+-- @routine billing.note_owing
+-- billing.note_owing: at this moment the subscription owed something, or owed nothing. The grace begins with the first moment since
+-- nothing was owed: it is reckoned from what was told, and ends the same in whatever order and how often that is told.
+-- Locks: the caller holds the workspace's row; then the subscription. Callers: billing.apply_subscription, billing.write_state
+create or replace function billing.note_owing(id uuid, status text, told_of timestamptz)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_workspace uuid;
+  v_row record;
 begin
-  if note_past_due.status in ('past_due', 'unpaid') then
-    update billing.subscription s set past_due_since = note_past_due.occurred_at
-     where s.id = note_past_due.id and s.past_due_since > note_past_due.occurred_at
-       and (s.healthy_at is null or s.healthy_at < note_past_due.occurred_at)
-    returning s.workspace_id into v_workspace;
-    if found then
-      perform billing.follow(v_workspace);
-    end if;
-  else
-    update billing.subscription s set healthy_at = note_past_due.occurred_at
-     where s.id = note_past_due.id and (s.healthy_at is null or s.healthy_at < note_past_due.occurred_at);
+  select s.healthy_at, s.owing into strict v_row from billing.subscription s where s.id = note_owing.id;
+  if note_owing.status not in ('past_due', 'unpaid') then
+    v_row.healthy_at := greatest(v_row.healthy_at, note_owing.told_of);
+  elsif not note_owing.told_of = any (v_row.owing) then
+    v_row.owing := v_row.owing || note_owing.told_of;
   end if;
+  v_row.owing := array(
+    select x.at from unnest(v_row.owing) x(at) where (x.at > v_row.healthy_at) is not false order by x.at);
+  -- A state that owes, and of which no moment is left, was told with its opposite in one second: it owes since it was seen to.
+  update billing.subscription s
+     set healthy_at = v_row.healthy_at, owing = v_row.owing,
+         past_due_since = case when s.state in ('past_due', 'unpaid') then coalesce(v_row.owing[1], s.past_due_since) end
+   where s.id = note_owing.id and (s.healthy_at, s.owing) is distinct from (v_row.healthy_at, v_row.owing);
 end
 $$;
-revoke all on function "billing"."note_past_due"(uuid, text, timestamptz) from public, tollgate_worker;
+revoke all on function "billing"."note_owing"(uuid, text, timestamptz) from public, tollgate_worker;
 
 -- @routine billing.offer
 -- billing.offer: what is sold under this code, in this currency and interval: the newest version, or the one that is named.
@@ -1489,29 +1505,48 @@ $$;
 revoke all on function "billing"."pack_quantity"(uuid) from public, tollgate_worker;
 
 -- @routine billing.part_of_period
--- billing.part_of_period: how much of a price's period the span is, from 0 to 1. The period ends at `ends_at` and began an
--- interval before, in UTC; where a month has no 31st, a day or three are forgiven.
--- Callers: billing.give_waiting, billing.give_upgrade
-create or replace function billing.part_of_period(price_id uuid, starts_at timestamptz, ends_at timestamptz)
+-- billing.part_of_period: how much of its period was left when a change was made, from 0 to 1. Its period is the one that ends with
+-- it; one that begins with the change itself (another interval) is whole. Null: no such period is known yet.
+-- Callers: billing.give_waiting, billing.upgraded
+create or replace function billing.part_of_period(subscription_id uuid, price_id uuid, starts_at timestamptz, ends_at timestamptz)
   returns numeric
   language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_began_at timestamptz;
 begin
-  select ((part_of_period.ends_at at time zone 'UTC') - make_interval(
-           years => case r.interval_unit when 'year' then r.interval_count else 0 end,
-           months => case r.interval_unit when 'month' then r.interval_count else 0 end,
-           weeks => case r.interval_unit when 'week' then r.interval_count else 0 end,
-           days => case r.interval_unit when 'day' then r.interval_count else 0 end)) at time zone 'UTC'
-    into strict v_began_at
-    from billing.price r
-   where r.id = part_of_period.price_id;
-  return greatest(0, least(1, extract(epoch from part_of_period.ends_at - part_of_period.starts_at)
-    / extract(epoch from part_of_period.ends_at - v_began_at)));
+  select r.starts_at into v_began_at
+    from billing.renewal r
+   where r.subscription_id = part_of_period.subscription_id and r.ends_at = part_of_period.ends_at
+     and r.starts_at <= part_of_period.starts_at
+     and (r.kind = 'period' or billing.period_after(r.price_id, r.starts_at) = r.ends_at)
+   order by r.kind, r.starts_at
+   limit 1;
+  if v_began_at is null then
+    return case when billing.period_after(part_of_period.price_id, part_of_period.starts_at) = part_of_period.ends_at then 1 end;
+  end if;
+  return coalesce(extract(epoch from part_of_period.ends_at - part_of_period.starts_at)
+    / nullif(extract(epoch from part_of_period.ends_at - v_began_at), 0), 0);
 end
 $$;
-revoke all on function "billing"."part_of_period"(uuid, timestamptz, timestamptz) from public, tollgate_worker;
+revoke all on function "billing"."part_of_period"(uuid, uuid, timestamptz, timestamptz) from public, tollgate_worker;
+
+-- @routine billing.period_after
+-- billing.period_after: when the period of a price ends that begins at this moment: an interval later, in UTC; where a month has no
+-- 31st, on its last day. Callers: billing.renew, billing.part_of_period, billing.give_upgrade
+create or replace function billing.period_after(price_id uuid, starts_at timestamptz)
+  returns timestamptz
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (
+    select ((period_after.starts_at at time zone 'UTC') + (r.interval_count || ' ' || r.interval_unit)::interval)
+             at time zone 'UTC'
+      from billing.price r
+     where r.id = period_after.price_id);
+end
+$$;
+revoke all on function "billing"."period_after"(uuid, timestamptz) from public, tollgate_worker;
 
 -- @routine billing.price_at_provider
 -- billing.price_at_provider: the provider's id of a price. Callers: payments.claim_checkout
@@ -1548,10 +1583,11 @@ revoke all on function "billing"."publish_price"(text, text) from public, tollga
 -- @routine billing.renew
 -- billing.renew: what a paid invoice of a subscription gives, once for ever by its id, whoever tells of it and how often (A3).
 -- `period`: the pool `subscription` becomes the plan's amount; what was left rolls over as the plan says. `upgrade`: the difference
---   of included credits, for the part of the period that is left, once per subscription, period and plan; a change of quantity alone
---   gives nothing, nor does going back to what the period began with.
+--   of included credits, for the part of the period that is left; a change of quantity alone gives nothing, nor does going back
+--   to a plan that the period has had.
 -- An invoice whose period has been followed by another gives nothing any more but what would have rolled over; one of a
---   subscription that is over gives nothing; an upgrade whose period has not begun waits for it.
+--   subscription that is over gives nothing; an upgrade whose period is not known waits for it.
+-- `exact`: the teller knows the period (the invoice), and not only about when it began (its checkout).
 -- Locks: the caller holds the workspace's row; then the subscription, then the account. Waits for (TG010): the price.
 -- Callers: payments.apply_invoice, billing.note_checkout
 create or replace function billing.renew(
@@ -1564,7 +1600,8 @@ create or replace function billing.renew(
   starts_at timestamptz,
   ends_at timestamptz,
   payment_id uuid,
-  caused_by text
+  caused_by text,
+  exact boolean default true
 )
   returns text
   language plpgsql volatile security definer set search_path = ''
@@ -1575,15 +1612,20 @@ declare
   v_from bigint;
   v_known record;
 begin
-  update billing.renewal r
-     set starts_at = renew.starts_at, ends_at = renew.ends_at
-   where r.subscription_id = v_id and r.invoice = renew.invoice
-  returning r.kind, r.state, old.starts_at as starts_at into v_known;
+  select r.state, r.starts_at, r.ends_at into v_known
+    from billing.renewal r
+   where r.subscription_id = v_id and r.invoice = renew.invoice;
   if found then
-    -- The checkout knew of the period only about when it began.
-    if v_known.kind = 'period' then
-      update billing.subscription s set renewed_from = renew.starts_at, renewed_until = renew.ends_at
-       where s.id = v_id and s.renewed_from = v_known.starts_at and v_known.state = 'given';
+    if renew.exact and (v_known.starts_at, v_known.ends_at) <> (renew.starts_at, renew.ends_at) then
+      update billing.renewal r
+         set starts_at = renew.starts_at, ends_at = renew.ends_at
+       where r.subscription_id = v_id and r.invoice = renew.invoice;
+      update billing.subscription s
+         set renewed_from = renew.starts_at,
+             renewed_until = case when s.renewed_until = v_known.ends_at then renew.ends_at else s.renewed_until end
+       where s.id = v_id and v_known.state = 'given' and s.renewed_from = v_known.starts_at;
+      -- Changes within it may have waited to know it.
+      perform billing.give_waiting(v_id, renew.caused_by);
     end if;
     return 'known';
   end if;
@@ -1597,31 +1639,22 @@ begin
     select p.included_credits into v_from
       from billing.price r join billing.plan p on p.id = r.plan_id
      where r.provider_id = renew.from_price;
-    -- Of a change whose other side is unknown, nobody can say the difference.
-    if v_from is null or v_from >= v_plan.included_credits then
+    -- Of a change whose other side is unknown, nobody can say the difference. One of interval begins a period, whatever it gives.
+    if v_from is null or v_from >= v_plan.included_credits
+      and billing.period_after(v_plan.price_id, renew.starts_at) <> renew.ends_at then
       return 'nothing';
     end if;
-    insert into billing.renewal
-      (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
-    values
-      (v_id, renew.invoice, 'upgrade', 'waiting', v_plan.id, v_plan.price_id, v_plan.included_credits - v_from,
-       renew.starts_at, renew.ends_at, renew.payment_id, ops.now())
-    on conflict do nothing;
-    if not found then
-      return 'known';
-    end if;
-  else
-    insert into billing.renewal
-      (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
-    values
-      (v_id, renew.invoice, 'period', 'waiting', v_plan.id, v_plan.price_id, v_plan.included_credits, renew.starts_at,
-       renew.ends_at, renew.payment_id, ops.now());
   end if;
+  insert into billing.renewal
+    (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
+  values
+    (v_id, renew.invoice, renew.kind, 'waiting', v_plan.id, v_plan.price_id,
+     greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
   return (select r.state from billing.renewal r where r.subscription_id = v_id and r.invoice = renew.invoice);
 end
 $$;
-revoke all on function "billing"."renew"(uuid, text, text, text, text, text, timestamptz, timestamptz, uuid, text) from public, tollgate_worker;
+revoke all on function "billing"."renew"(uuid, text, text, text, text, text, timestamptz, timestamptz, uuid, text, boolean) from public, tollgate_worker;
 
 -- @routine billing.second_of
 -- billing.second_of: an instant of a provider's, told in seconds since 1970; null for null.
@@ -1656,6 +1689,49 @@ end
 $$;
 revoke all on function "billing"."set_policy"(text, text, text) from public, tollgate_worker;
 grant execute on function "billing"."set_policy"(text, text, text) to tollgate_worker;
+
+-- @routine billing.settle_duplicate
+-- billing.settle_duplicate: a subscription that another one's workspace does not need: undone (true), or asked for, or left, as
+-- billing.duplicates_settle says. Locks: the workspace, then the subscriptions. Callers: billing.duplicates_settle
+create or replace function billing.settle_duplicate(workspace_id uuid, id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  perform people.lock_workspace(settle_duplicate.workspace_id);
+  -- A statement of its own: it sees what the lock has waited for.
+  select s.provider_id, s.state, s.created_at, s.synced_at, s.sync_due_at, k.id as kept, k.provider_id as kept_provider_id,
+         k.state as kept_state, k.synced_at as kept_synced_at, k.sync_due_at as kept_sync_due_at
+    into v_row
+    from billing.subscription s
+    join billing.subscription k on k.id = s.superseded_by
+   where s.id = settle_duplicate.id and s.undone_at is null and s.ended_at is null and k.ended_at is null;
+  if not found then
+    return false;
+  elsif v_row.synced_at is null or v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at then
+    -- Marked once: the mark stays until the provider has answered.
+    if v_row.synced_at is null and v_row.sync_due_at is null then
+      perform billing.mark_sync(settle_duplicate.id);
+    end if;
+    if (v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at) and v_row.kept_sync_due_at is null then
+      perform billing.mark_sync(v_row.kept);
+    end if;
+    return false;
+  elsif v_row.state = 'incomplete' or v_row.kept_state = 'incomplete' then
+    -- What was never paid runs out by itself, or is paid yet.
+    return false;
+  end if;
+  update billing.subscription s set undone_at = ops.now() where s.id = settle_duplicate.id;
+  perform messages.enqueue('stripe', 'undo_subscription', settle_duplicate.workspace_id, 'undo:' || v_row.provider_id,
+    jsonb_build_object('subscription', v_row.provider_id));
+  perform ops.raise_alarm('subscription_duplicate', v_row.provider_id,
+    jsonb_build_object('workspace_id', settle_duplicate.workspace_id, 'kept', v_row.kept_provider_id));
+  return true;
+end
+$$;
+revoke all on function "billing"."settle_duplicate"(uuid, uuid) from public, tollgate_worker;
 
 -- @routine billing.shortfall
 -- billing.shortfall: the operator's policy for a refund that takes back more than is there: debt, clamp or freeze.
@@ -1695,7 +1771,8 @@ revoke all on function "billing"."standing_of"(uuid) from public, tollgate_worke
 -- billing.sync_subscription: what the provider answered when it was asked for the subscription is written, if the row is still
 -- at the `generation` that it had before (compare-and-swap), or else asked for again. A null fact: there is no such thing there.
 -- `asked_at`: our time before the question: events of an earlier moment tell nothing new any more.
--- Guarantees: right whoever else writes at once: the last to be written was asked for after all that was known.
+-- Guarantees: right whoever else writes at once: the last to be written was asked for after all that was known. A doubt that
+--   came meanwhile stands, also when this answer agrees with the row: it may be older than what the doubt is about.
 -- Locks: the workspace, then the subscription, then what follows. Refuses: not_found. Callers: worker
 create or replace function billing.sync_subscription(
   inout id uuid,
@@ -1720,6 +1797,13 @@ begin
      for no key update;
   if v_row.ended_at is not null then
     sync_subscription.outcome := 'final';
+  elsif v_row.version <> sync_subscription.generation then
+    if sync_subscription.fact is not null and not billing.differs(sync_subscription.id, sync_subscription.fact) then
+      sync_subscription.outcome := 'same';
+    else
+      perform billing.mark_sync(sync_subscription.id);
+      sync_subscription.outcome := 'moved_on';
+    end if;
   elsif sync_subscription.fact is null then
     perform ops.raise_alarm('subscription_unknown_there', v_row.provider_id,
       jsonb_build_object('workspace_id', v_row.workspace_id));
@@ -1732,9 +1816,6 @@ begin
            synced_at = greatest(s.synced_at, sync_subscription.asked_at)
      where s.id = sync_subscription.id;
     sync_subscription.outcome := 'same';
-  elsif v_row.version <> sync_subscription.generation then
-    perform billing.mark_sync(sync_subscription.id);
-    sync_subscription.outcome := 'moved_on';
   else
     perform billing.write_state(sync_subscription.id, sync_subscription.fact, null, null, sync_subscription.asked_at, 'sync');
     sync_subscription.outcome := 'written';
@@ -1743,6 +1824,39 @@ end
 $$;
 revoke all on function "billing"."sync_subscription"(uuid, integer, timestamptz, jsonb) from public, tollgate_worker;
 grant execute on function "billing"."sync_subscription"(uuid, integer, timestamptz, jsonb) to tollgate_worker;
+
+-- @routine billing.upgraded
+-- billing.upgraded: what the changes of plan give in all that were made from `starts_at` on and before `before` (null: open), in a
+-- period that began with `began_with` credits. Each credit above those counts once, for the largest part of the period that a
+-- change to a plan which includes it was made with: so that it is the same in whatever order the changes are told, and nothing is
+-- won by going back and forth.
+-- Callers: billing.in_order
+create or replace function billing.upgraded(subscription_id uuid, starts_at timestamptz, before timestamptz, began_with bigint)
+  returns bigint
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (
+    with change as materialized (
+      select p.included_credits - r.amount as lower, p.included_credits::bigint as upper,
+             billing.part_of_period(r.subscription_id, r.price_id, r.starts_at, r.ends_at) as part
+        from billing.renewal r join billing.plan p on p.id = r.plan_id
+       where r.subscription_id = upgraded.subscription_id and r.kind = 'upgrade' and r.state in ('given', 'late')
+         and r.starts_at >= upgraded.starts_at and (upgraded.before is null or r.starts_at < upgraded.before)
+    ), level as (
+      select x.lower, lead(x.lower) over (order by x.lower) as upper
+        from (select c.lower from change c
+              union select c.upper from change c
+              union select upgraded.began_with) x(lower)
+    )
+    -- A millionth of a credit is what a division may lack.
+    select coalesce(floor(round(sum((l.upper - l.lower)
+             * (select max(c.part) from change c where c.lower <= l.lower and c.upper >= l.upper)), 6)), 0)
+      from level l
+     where l.lower >= upgraded.began_with);
+end
+$$;
+revoke all on function "billing"."upgraded"(uuid, timestamptz, timestamptz, bigint) from public, tollgate_worker;
 
 -- @routine billing.write_state
 -- billing.write_state: a subscription becomes what the provider says of it, and what follows from that is done.
@@ -1764,7 +1878,6 @@ as $$
 declare
   v_status text := case when write_state.fact ->> 'event' = 'deleted' then 'canceled' else write_state.fact ->> 'status' end;
   v_over boolean := v_status in ('canceled', 'incomplete_expired');
-  v_owes boolean := v_status in ('past_due', 'unpaid');
   v_at timestamptz := coalesce(write_state.seen_at, write_state.synced_at);
   v_price record;
   v_next uuid;
@@ -1793,8 +1906,7 @@ begin
          next_price_at = case when write_state.fact ->> 'schedule' is null then null
            when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
            else s.next_price_at end,
-         past_due_since = case when v_owes then coalesce(s.past_due_since, v_at) end,
-         healthy_at = case when v_owes then s.healthy_at else greatest(s.healthy_at, v_at) end,
+         past_due_since = case when v_status in ('past_due', 'unpaid') then coalesce(s.owing[1], s.past_due_since, v_at) end,
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,
@@ -1816,6 +1928,12 @@ begin
     perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'rollover', amount => 0,
       expires_at => null, reason => 'the subscription has ended',
       idempotency_key => 'tg:ended:' || write_state.id || ':rollover', caused_by => write_state.caused_by);
+  end if;
+  if v_over then
+    -- What its invoices wait for comes no more.
+    perform billing.give_waiting(write_state.id, write_state.caused_by);
+  else
+    perform billing.note_owing(write_state.id, v_status, v_at);
   end if;
   perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
   perform billing.follow(v_row.workspace_id);
@@ -3031,7 +3149,7 @@ grant execute on function "ledger"."reverse"(uuid, text, uuid, text, text) to to
 -- Guarantees: each part keeps its payment, so that a refund of it still finds what it gave: what goes on is `expired` in its
 --   old lot and given in the new one. Nothing to roll over, or no room under the cap: nothing is written.
 -- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused.
--- Callers: billing.renew
+-- Callers: billing.give_period
 create or replace function ledger.roll_over(
   owner_id uuid,
   unit text,
@@ -4118,6 +4236,8 @@ begin
       set constraints all immediate;
     exception when others then
       get stacked diagnostics v_sqlstate = returned_sqlstate, v_error = message_text;
+      -- A deferred constraint fails after the effect has told its outcome, and variables are not rolled back.
+      v_outcome := null;
       if ops.is_passing(v_sqlstate) then
         raise;
       elsif v_sqlstate = 'TG010' then

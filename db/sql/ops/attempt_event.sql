@@ -28,6 +28,8 @@ begin
       set constraints all immediate;
     exception when others then
       get stacked diagnostics v_sqlstate = returned_sqlstate, v_error = message_text;
+      -- A deferred constraint fails after the effect has told its outcome, and variables are not rolled back.
+      v_outcome := null;
       if ops.is_passing(v_sqlstate) then
         raise;
       elsif v_sqlstate = 'TG010' then
