@@ -85,7 +85,7 @@ export async function deadlocks({ superuserUrl, name }: TestDatabase): Promise<n
 }
 
 /** What the Worker failed at. A 503 is no failure: it says what a fault, which only a test makes, did to it. */
-function failures(logs: readonly LogLine[]): string[] {
+export function failures(logs: readonly LogLine[]): string[] {
   return logs
     .filter(({ level, message }) => level === "error" && !message.includes('"status":503'))
     .map(({ message }) => message.slice(0, 500));
