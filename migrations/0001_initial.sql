@@ -994,7 +994,7 @@ revoke all on function "billing"."differs"(uuid, jsonb) from public, tollgate_wo
 -- billing.duplicates_settle: of two subscriptions of a workspace that were both paid, one is kept. The other is cancelled at the
 -- provider and what it took is refunded (outbox), under an alarm: but only when the provider has said of both, since the
 -- second was first heard of, that they live. Until then both are to be fetched.
--- Guarantees: once per subscription; each in a subtransaction of its own. Whoever has one of the workspaces is not waited for: a
+-- Guarantees: once per subscription; each in a subtransaction of its own: one that fails keeps to itself, under an alarm. Whoever has one of the workspaces is not waited for: a
 --   sweep that holds some and waits for others would meet another one that goes the other way (B14).
 -- Locks: the workspace, then the subscriptions. Callers: worker (sweep duplicates_settle)
 create or replace function billing.duplicates_settle(
@@ -1029,7 +1029,8 @@ begin
       end if;
     exception when others then
       if not ops.is_passing(sqlstate) then
-        perform ops.park('duplicates_settle', v_candidate.id::text, sqlstate, sqlerrm);
+        perform ops.raise_alarm('duplicate_failed', v_candidate.id::text,
+          jsonb_build_object('sqlstate', sqlstate, 'error', sqlerrm));
       end if;
       duplicates_settle.failed := duplicates_settle.failed + 1;
     end;

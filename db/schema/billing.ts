@@ -114,7 +114,8 @@ export const price = billing.table(
  * `version` is the generation of the compare-and-swap: whoever writes steps it. `seen_at`, `seen_rank`: the provider's time of
  * the newest state that was taken; `synced_at`: our time before the object was last fetched; `sync_due_at`: to be fetched.
  * `superseded_by`: another one of the workspace's is kept, and this one is to be undone. `renewed_from`, `renewed_until`: the
- * newest period whose credits were given. `healthy_at`: the provider's time of the newest state that owed nothing.
+ * newest period whose credits were given. `healthy_at`: the provider's time of the newest state that owed nothing; `owing`:
+ * those of the states since then that owed, of which the first is `past_due_since` (a few: the provider's tries to be paid).
  * `seats_given`, `bytes_given`: the limits that were last set for it. Growth: one row per subscription, kept for ever.
  */
 export const subscription = billing.table(
@@ -140,6 +141,10 @@ export const subscription = billing.table(
     schedule_id: text(),
     past_due_since: time(),
     healthy_at: time(),
+    owing: time()
+      .array()
+      .notNull()
+      .default(sql`'{}'`),
     seen_at: time(),
     seen_rank: integer().notNull().default(0),
     synced_at: time(),
@@ -178,8 +183,9 @@ export const subscription = billing.table(
 
 /**
  * What each invoice gave to its subscription's workspace, once for ever: a period's credits (`period`) or the difference of
- * a change of plan within one (`upgrade`). `given`; `waiting` for its period, or for it to be known which of two
- * subscriptions is kept; `late`: its period was over. Growth: one row per paid invoice, kept for ever.
+ * a change of plan within one (`upgrade`). `amount`: the plan's credits, or by how many the change raised them. `given`;
+ * `waiting` for its period, or for it to be known which of two subscriptions is kept; `late`: its period, or all, was over.
+ * Growth: one row per paid invoice, kept for ever.
  */
 export const renewal = billing.table(
   "renewal",
@@ -199,9 +205,6 @@ export const renewal = billing.table(
   (t) => [
     primaryKey({ name: "renewal_pk", columns: [t.subscription_id, t.invoice] }),
     foreignKey({ name: "renewal_subscription", columns: [t.subscription_id], foreignColumns: [subscription.id] }),
-    uniqueIndex("renewal_upgrade_once")
-      .on(t.subscription_id, t.plan_id, t.ends_at)
-      .where(sql`kind = 'upgrade'`),
     check("renewal_kind_known", sql`kind in ('period', 'upgrade')`),
     check("renewal_state_known", sql`state in ('given', 'waiting', 'late')`),
     index("renewal_waiting")

@@ -1,4 +1,5 @@
 -- billing.apply_subscription: takes the state that an event tells, if it is newer than what is known (B2).
+-- Whatever comes of it, it was so at that moment (billing.note_owing).
 -- The rule: `canceled` and `incomplete_expired` are final, and `deleted` always applies. Else the provider's time decides, which has
 --   whole seconds: within one, `created` is older than any other; what differs otherwise, or was sent before the object was last
 --   fetched, is in doubt: the row is fetched (law: order). What is older is left.
@@ -20,7 +21,7 @@ begin
   end if;
   perform people.lock_workspace(v_workspace);
   v_id := billing.ensure_subscription(v_workspace, apply_subscription.fact ->> 'subscription');
-  select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at, s.state, s.past_due_since, s.healthy_at into strict v_row
+  select s.id, s.ended_at, s.seen_at, s.seen_rank, s.synced_at into strict v_row
     from billing.subscription s
    where s.id = v_id;
 
@@ -28,8 +29,9 @@ begin
     return 'final';
   elsif v_rank < 2 then
     v_differs := billing.differs(v_row.id, apply_subscription.fact);
+    perform billing.note_owing(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
+    perform billing.follow(v_workspace);
     if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then
-      perform billing.note_past_due(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
       return 'stale';
     elsif not v_differs then
       update billing.subscription s

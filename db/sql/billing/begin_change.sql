@@ -44,7 +44,7 @@ begin
     v_offer := billing.offer(begin_change.plan_code, begin_change.plan_number, null, v_price.currency, v_price.interval_unit,
       v_price.interval_count);
     begin_change.price_provider_id := v_offer.price_provider_id;
-    if v_offer.price_id = v_row.price_id and begin_change.quantity is not distinct from v_row.quantity then
+    if v_offer.price_id = v_row.price_id and coalesce(begin_change.quantity, v_row.quantity) = v_row.quantity then
       perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is what the subscription has'));
     end if;
   elsif begin_change.change = 'quantity' and begin_change.quantity is null then

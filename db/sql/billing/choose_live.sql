@@ -23,7 +23,8 @@ begin
   end if;
   update billing.subscription s set superseded_by = v_other.id
    where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.id <> v_other.id;
-  update billing.subscription s set superseded_by = null where s.id = v_other.id;
+  -- The limits that it gave, if it ever was the one, have been another's since.
+  update billing.subscription s set superseded_by = null, seats_given = null, bytes_given = null where s.id = v_other.id;
   perform billing.give_waiting(v_other.id, choose_live.caused_by);
 end
 $$;

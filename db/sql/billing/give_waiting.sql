@@ -1,6 +1,8 @@
--- billing.give_waiting: gives what a subscription's invoices are waiting to give, period by period, if its time has come.
+-- billing.give_waiting: gives what a subscription's invoices are waiting to give, moment by moment, if their time has come.
+-- Guarantees: whatever order they come in, and while nothing is spent, the end is that of their own order (billing.in_order), but
+--   that nothing is taken away which has been given.
 -- Locks: the caller holds the workspace's row; then the subscription, then the account.
--- Callers: billing.renew, billing.choose_live
+-- Callers: billing.renew, billing.choose_live, billing.write_state
 create or replace function billing.give_waiting(id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -8,10 +10,12 @@ as $$
 declare
   v_row record;
   v_renewal record;
+  v_part numeric;
   v_state text;
+  v_before record;
 begin
   for v_renewal in
-    select r.invoice, r.kind, r.plan_id, r.price_id, r.amount, r.starts_at, r.ends_at, r.payment_id from billing.renewal r
+    select r.invoice, r.kind, r.price_id, r.starts_at, r.ends_at, r.payment_id from billing.renewal r
      where r.subscription_id = give_waiting.id and r.state = 'waiting'
      order by r.starts_at, r.kind, r.invoice
   loop
@@ -19,31 +23,24 @@ begin
       from billing.subscription s
      where s.id = give_waiting.id
        for no key update;
-    if v_row.ended_at is not null then
-      v_state := 'late';
-    elsif v_row.superseded_by is not null then
-      v_state := 'waiting';
-    elsif v_renewal.kind = 'period' then
-      v_state := case when v_renewal.starts_at < v_row.renewed_from then 'late' else 'given' end;
-    else
-      v_state := case
-        when v_row.renewed_from is null then 'waiting'
-        when v_renewal.starts_at < v_row.renewed_from then 'late'
-        -- A change of interval begins a period of its own.
-        when v_renewal.starts_at < v_row.renewed_until
-          or billing.part_of_period(v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at) = 1 then 'given'
-        else 'waiting' end;
-    end if;
+    v_part := billing.part_of_period(give_waiting.id, v_renewal.price_id, v_renewal.starts_at, v_renewal.ends_at);
+    v_state := case
+      when v_row.ended_at is not null then 'late'
+      when v_row.superseded_by is not null then 'waiting'
+      when v_renewal.kind = 'period' then case when v_renewal.starts_at < v_row.renewed_from then 'late' else 'given' end
+      when v_row.renewed_from is null or v_part is null then 'waiting'
+      when v_renewal.starts_at < v_row.renewed_from then 'late'
+      when v_renewal.starts_at < v_row.renewed_until then 'given'
+      else 'waiting' end;
     continue when v_state = 'waiting';
+    v_before := billing.in_order(give_waiting.id);
     update billing.renewal r set state = v_state
      where r.subscription_id = give_waiting.id and r.invoice = v_renewal.invoice;
-    if v_state = 'given' and v_renewal.kind = 'period' then
+    if v_row.ended_at is null and v_state = 'given' and v_renewal.kind = 'period' then
       perform billing.give_period(give_waiting.id, v_row.workspace_id, v_renewal.invoice, give_waiting.caused_by);
-    elsif v_state = 'given' then
-      perform billing.give_upgrade(give_waiting.id, v_row.workspace_id, v_renewal.invoice, give_waiting.caused_by);
-    elsif v_row.ended_at is null and v_renewal.kind = 'period' then
-      perform billing.give_late(v_row.workspace_id, v_renewal.invoice, v_renewal.plan_id, v_renewal.amount,
-        v_renewal.payment_id, give_waiting.caused_by);
+    elsif v_row.ended_at is null then
+      perform billing.give_difference(give_waiting.id, v_row.workspace_id, v_renewal.invoice, v_before.pool, v_before.rollover,
+        give_waiting.caused_by);
     end if;
     -- It may have been refunded before it gave.
     perform payments.reckon(v_renewal.payment_id, give_waiting.caused_by);

@@ -19,7 +19,7 @@ declare
   v_id uuid := billing.ensure_subscription(note_checkout.workspace_id, note_checkout.provider_id);
   v_price record;
 begin
-  select p.id, p.plan_id, p.provider_id, 
+  select p.id, p.plan_id, p.provider_id,
          (p.interval_count || ' ' || p.interval_unit)::interval as every
     into strict v_price
     from billing.price p where p.id = note_checkout.price_id;
@@ -36,7 +36,7 @@ begin
       v_price.provider_id, null, note_checkout.paid_at,
       note_checkout.paid_at + case when note_checkout.trial_days > 0
         then make_interval(days => note_checkout.trial_days) else v_price.every end,
-      note_checkout.payment_id, note_checkout.caused_by);
+      note_checkout.payment_id, note_checkout.caused_by, exact => false);
   end if;
   return v_id;
 end

@@ -1,7 +1,8 @@
 -- billing.sync_subscription: what the provider answered when it was asked for the subscription is written, if the row is still
 -- at the `generation` that it had before (compare-and-swap), or else asked for again. A null fact: there is no such thing there.
 -- `asked_at`: our time before the question: events of an earlier moment tell nothing new any more.
--- Guarantees: right whoever else writes at once: the last to be written was asked for after all that was known.
+-- Guarantees: right whoever else writes at once: the last to be written was asked for after all that was known. A doubt that
+--   came meanwhile stands, also when this answer agrees with the row: it may be older than what the doubt is about.
 -- Locks: the workspace, then the subscription, then what follows. Refuses: not_found. Callers: worker
 create or replace function billing.sync_subscription(
   inout id uuid,
@@ -26,6 +27,13 @@ begin
      for no key update;
   if v_row.ended_at is not null then
     sync_subscription.outcome := 'final';
+  elsif v_row.version <> sync_subscription.generation then
+    if sync_subscription.fact is not null and not billing.differs(sync_subscription.id, sync_subscription.fact) then
+      sync_subscription.outcome := 'same';
+    else
+      perform billing.mark_sync(sync_subscription.id);
+      sync_subscription.outcome := 'moved_on';
+    end if;
   elsif sync_subscription.fact is null then
     perform ops.raise_alarm('subscription_unknown_there', v_row.provider_id,
       jsonb_build_object('workspace_id', v_row.workspace_id));
@@ -38,9 +46,6 @@ begin
            synced_at = greatest(s.synced_at, sync_subscription.asked_at)
      where s.id = sync_subscription.id;
     sync_subscription.outcome := 'same';
-  elsif v_row.version <> sync_subscription.generation then
-    perform billing.mark_sync(sync_subscription.id);
-    sync_subscription.outcome := 'moved_on';
   else
     perform billing.write_state(sync_subscription.id, sync_subscription.fact, null, null, sync_subscription.asked_at, 'sync');
     sync_subscription.outcome := 'written';

@@ -17,7 +17,6 @@ as $$
 declare
   v_status text := case when write_state.fact ->> 'event' = 'deleted' then 'canceled' else write_state.fact ->> 'status' end;
   v_over boolean := v_status in ('canceled', 'incomplete_expired');
-  v_owes boolean := v_status in ('past_due', 'unpaid');
   v_at timestamptz := coalesce(write_state.seen_at, write_state.synced_at);
   v_price record;
   v_next uuid;
@@ -46,8 +45,7 @@ begin
          next_price_at = case when write_state.fact ->> 'schedule' is null then null
            when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
            else s.next_price_at end,
-         past_due_since = case when v_owes then coalesce(s.past_due_since, v_at) end,
-         healthy_at = case when v_owes then s.healthy_at else greatest(s.healthy_at, v_at) end,
+         past_due_since = case when v_status in ('past_due', 'unpaid') then coalesce(s.owing[1], s.past_due_since, v_at) end,
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,
@@ -69,6 +67,12 @@ begin
     perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'rollover', amount => 0,
       expires_at => null, reason => 'the subscription has ended',
       idempotency_key => 'tg:ended:' || write_state.id || ':rollover', caused_by => write_state.caused_by);
+  end if;
+  if v_over then
+    -- What its invoices wait for comes no more.
+    perform billing.give_waiting(write_state.id, write_state.caused_by);
+  else
+    perform billing.note_owing(write_state.id, v_status, v_at);
   end if;
   perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
   perform billing.follow(v_row.workspace_id);

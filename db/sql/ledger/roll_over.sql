@@ -3,7 +3,7 @@
 -- Guarantees: each part keeps its payment, so that a refund of it still finds what it gave: what goes on is `expired` in its
 --   old lot and given in the new one. Nothing to roll over, or no room under the cap: nothing is written.
 -- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused.
--- Callers: billing.renew
+-- Callers: billing.give_period
 create or replace function ledger.roll_over(
   owner_id uuid,
   unit text,
