@@ -5,6 +5,7 @@ import { race } from "../support/barrier.ts";
 import { places, test as inMarket } from "../support/market.ts";
 import type { Market } from "../support/market.ts";
 import { sweepOnly } from "../support/sweeping.ts";
+import { idOf as intentOf } from "../world/stripe/ids.ts";
 
 // What Stripe says and what is known here are held against each other, at Stripe in miniature.
 
@@ -259,7 +260,7 @@ test("refunds and disputes that nobody told of are fetched with their payment", 
   const purchase = await api.post(`${path}/checkout`, { pack: await market.pack(), currency: "eur", ...places });
   await market.pay(purchase);
   const session = market.stripe.state.sessions.get(sessionOf(market, textOf(purchase, "id")));
-  const payment_intent = String(session?.payment_intent);
+  const payment_intent = intentOf(session?.payment_intent ?? null) ?? "";
   silence();
   await stripe.refunds.create({ payment_intent, amount: 450 });
   await db.query("update payments.intent set link_due_at = ops.now() where id = $1", [payment_intent]);
