@@ -5,7 +5,7 @@ import { listSubscriptions } from "../outside/stripe/lists.ts";
 import { retrieveSubscription } from "../outside/stripe/subscriptions.ts";
 import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { batch, stripeSweep, sweep } from "../sweeps/sweep.ts";
+import { askedBatch, batch, stripeSweep, sweep } from "../sweeps/sweep.ts";
 import { syncSubscriptionCall } from "./change.ts";
 
 /** Longer than a question with its repeat, behind others: who took this long has died. */
@@ -46,7 +46,7 @@ const unlistedCall = routine({
 
 /** Subscriptions that are in doubt are fetched, and written if nobody has written meanwhile. */
 async function syncs(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { ids, provider_ids, generations, asked_at } = await shift.call(claimSyncsCall, { batch, lease });
+  const { ids, provider_ids, generations, asked_at } = await shift.call(claimSyncsCall, { batch: askedBatch, lease });
   const due = ids.map((id, i) => ({ id, provider_id: provider_ids[i] ?? "", generation: generations[i] ?? 0 }));
   const done = await shift.each(
     due,
@@ -56,7 +56,7 @@ async function syncs(shift: Shift, account: StripeAccount): Promise<Done> {
       await shift.call(syncSubscriptionCall, { id, generation, asked_at, fact: fact === null ? null : { ...fact } });
     },
   );
-  return { ...done, more: due.length === batch };
+  return { ...done, more: due.length === askedBatch };
 }
 
 const list = "stripe_compare";

@@ -4,7 +4,7 @@ import type { StripeAccount } from "../env.ts";
 import { describe } from "../http/request.ts";
 import { undoSubscription } from "../outside/stripe/undo.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { batch, stripeSweep, sweep } from "../sweeps/sweep.ts";
+import { askedBatch, stripeSweep, sweep } from "../sweeps/sweep.ts";
 
 /** Longer than all steps of an undoing with their repeats: who took this long has died. */
 const lease = "10 minutes";
@@ -40,7 +40,7 @@ const message = z.object({ kind: z.literal("undo_subscription"), body: z.object(
 
 /** What Stripe is to do is done there, and settled; each step may have been done before. */
 async function outbox(shift: Shift, account: StripeAccount): Promise<Done> {
-  const claimed = await shift.call(claimCall, { channel: "stripe", batch, lease });
+  const claimed = await shift.call(claimCall, { channel: "stripe", batch: askedBatch, lease });
   const due = claimed.ids.map((id, i) => ({
     id,
     token: claimed.tokens[i] ?? "",
@@ -61,7 +61,7 @@ async function outbox(shift: Shift, account: StripeAccount): Promise<Done> {
       await shift.call(settleCall, { id, token });
     },
   );
-  return { ...done, more: due.length === batch };
+  return { ...done, more: due.length === askedBatch };
 }
 
 /** A message is on its way within a minute; what was delivered is dropped after 35 days. */

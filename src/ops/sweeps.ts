@@ -6,7 +6,7 @@ import { listEvents } from "../outside/stripe/lists.ts";
 import { fetchFact } from "../outside/stripe/objects.ts";
 import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { batch, stripeSweep, sweep } from "../sweeps/sweep.ts";
+import { askedBatch, stripeSweep, sweep } from "../sweeps/sweep.ts";
 import { applyFetchedCall, claimFetchesCall, missingCall, provider, receiveCall, received } from "./inbox.ts";
 
 /** Longer than a question with its repeat, behind others: who took this long has died. */
@@ -14,7 +14,7 @@ const lease = "2 minutes";
 
 /** Events whose object must be fetched are given it. */
 async function fetches(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { ids, types, subjects } = await shift.call(claimFetchesCall, { provider, batch, lease });
+  const { ids, types, subjects } = await shift.call(claimFetchesCall, { provider, batch: askedBatch, lease });
   const due = ids.map((id, i) => ({ id, type: types[i] ?? "", subject: subjects[i] ?? null }));
   const done = await shift.each(
     due,
@@ -24,7 +24,7 @@ async function fetches(shift: Shift, account: StripeAccount): Promise<Done> {
       await shift.call(applyFetchedCall, { provider, id, fact: fact === null ? null : { ...fact }, fault });
     },
   );
-  return { ...done, more: due.length === batch };
+  return { ...done, more: due.length === askedBatch };
 }
 
 const list = "stripe_events";

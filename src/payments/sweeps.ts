@@ -6,7 +6,7 @@ import { standingOfCustomer } from "../outside/stripe/customers.ts";
 import { linksOf } from "../outside/stripe/intents.ts";
 import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { batch, stripeSweep } from "../sweeps/sweep.ts";
+import { askedBatch, batch, stripeSweep } from "../sweeps/sweep.ts";
 import { syncCheckoutCall } from "./store.ts";
 
 /** Longer than four questions with their repeats, behind others: who took this long has died. */
@@ -61,7 +61,7 @@ const compareCustomerCall = routine({
 
 /** Purchases whose session should be over are asked for: what no delivery told is told now. */
 async function checks(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { ids, session_ids, customer_ids } = await shift.call(claimChecksCall, { batch, lease });
+  const { ids, session_ids, customer_ids } = await shift.call(claimChecksCall, { batch: askedBatch, lease });
   const due = ids.map((id, i) => ({ id, session: session_ids[i] ?? null, customer: customer_ids[i] ?? null }));
   const done = await shift.each(
     due,
@@ -74,12 +74,12 @@ async function checks(shift: Shift, account: StripeAccount): Promise<Done> {
       await shift.call(syncCheckoutCall, { id, fact: fact === null ? null : { ...fact } });
     },
   );
-  return { ...done, more: due.length === batch };
+  return { ...done, more: due.length === askedBatch };
 }
 
 /** Payment intents of which only a refund, a dispute or a charge told are asked for what they paid. */
 async function links(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { ids } = await shift.call(claimLinksCall, { batch, lease });
+  const { ids } = await shift.call(claimLinksCall, { batch: askedBatch, lease });
   const done = await shift.each(
     ids,
     (id) => id,
@@ -89,7 +89,7 @@ async function links(shift: Shift, account: StripeAccount): Promise<Done> {
       await shift.call(syncIntentCall, { provider, id, reference, ...facts });
     },
   );
-  return { ...done, more: ids.length === batch };
+  return { ...done, more: ids.length === askedBatch };
 }
 
 const list = "stripe_customers";

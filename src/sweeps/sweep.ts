@@ -18,7 +18,7 @@ export interface Sweep {
   /** As in ops.sweep; that of a routine is the routine's name without its schema. */
   name: string;
   interval_seconds: number;
-  /** Rows of one statement. */
+  /** Rows of one statement, or things of one claim. */
   batch: number;
   /** Milliseconds after which a run begins nothing more. */
   budget_ms: number;
@@ -31,12 +31,15 @@ export interface Sweep {
 /** Rows of one statement; law 8. */
 export const batch = 100;
 
-const bounds = { batch, budget_ms: 15_000 };
+/** Things of one claim that are asked about: what a claim takes and the budget cuts off waits out its lease for nothing. */
+export const askedBatch = 20;
+
+const budget_ms = 15_000;
 
 /** Declares a sweep that is a routine: batches of 100, within 15 seconds a run. */
 export function sweep(domain: string, name: string, interval_seconds: number): Sweep {
   const only = sweepRoutine(`${domain}.${name}`);
-  return { name, interval_seconds, ...bounds, calls: [only], work: (shift) => shift.call(only, { batch }) };
+  return { name, interval_seconds, batch, budget_ms, calls: [only], work: (shift) => shift.call(only, { batch }) };
 }
 
 /** Declares a sweep that asks Stripe. A deployment without Stripe has nothing to ask, and that is no error. */
@@ -49,7 +52,8 @@ export function stripeSweep(
   return {
     name,
     interval_seconds,
-    ...bounds,
+    batch: askedBatch,
+    budget_ms,
     calls,
     work: async (shift) => {
       const { stripe } = shift.settings;
