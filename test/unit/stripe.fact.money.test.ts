@@ -16,6 +16,7 @@ const session = {
   amount_total: 1000,
   currency: "eur",
   client_reference_id: uuid,
+  url: "https://checkout.stripe.com/c/pay/cs_test_a1#fid",
   created: 100,
 };
 
@@ -43,6 +44,7 @@ test.each([
   ["that was expanded", { payment_intent: { id: "pi_1", object: "payment_intent" } }, { payment_intent: "pi_1" }],
   ["that somebody else made", { client_reference_id: "their own" }, { purchase: null }],
   ["without a reference", { client_reference_id: null }, { purchase: null }],
+  ["that is over", { status: "expired", url: null }, { status: "expired", url: null }],
   ["without a customer", { customer: null }, { customer: null }],
 ])("a checkout %s", (_, changes: object, expected: object = changes) => {
   expect(factOf("checkout.session.completed", { ...session, ...changes }).fact).toMatchObject(expected);
@@ -102,6 +104,8 @@ describe("what no fact may hold", () => {
       { ...dispute, status },
     ]),
     ["checkout.session.completed", { ...session, currency: "euro" }],
+    ["checkout.session.completed", { ...session, url: "https://pay.example/\u0000" }],
+    ["checkout.session.completed", { ...session, url: "javascript:alert(1)" }],
     ["charge.refunded", { ...charge, amount_refunded: null }],
   ];
 

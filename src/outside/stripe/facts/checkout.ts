@@ -3,6 +3,9 @@ import { absent, amount, currency, id, reference, seconds, word } from "./parts.
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** In ASCII, as Stripe writes one. */
+const webUrl = z.string().regex(/^https?:\/\/[!-~]{1,4000}$/);
+
 const session = z.object({
   id,
   customer: absent(reference),
@@ -15,6 +18,7 @@ const session = z.object({
   amount_total: absent(amount),
   currency: absent(currency),
   client_reference_id: absent(z.string()),
+  url: absent(webUrl),
   created: seconds,
 });
 
@@ -34,6 +38,8 @@ export interface CheckoutFact {
   amount_total: number | null;
   currency: string | null;
   purchase: string | null;
+  /** Where it can be paid; null once it is over. */
+  url: string | null;
   created: number;
 }
 
