@@ -26,7 +26,7 @@ export async function sweepOnly(db: Pool, worker: RunningWorker, ...names: strin
 }
 
 /** These sweeps are due, and no others. */
-export async function makeDue(db: Pool, names: readonly string[]): Promise<void> {
+async function makeDue(db: Pool, names: readonly string[]): Promise<void> {
   await db.query(
     `insert into ops.sweep (name, started_at)
      select name, case when name = any($2) then ops.now() - interval '2 days' else ops.now() end

@@ -140,7 +140,7 @@ export async function release(stripe: Stripe, schedule: string): Promise<void> {
 }
 
 /** The item whose price is the plan's: the first. */
-export function itemOf(subscription: Stripe.Subscription): string {
+function itemOf(subscription: Stripe.Subscription): string {
   const [item] = subscription.items.data;
   if (item === undefined) throw new Error(`the subscription ${subscription.id} has no item`);
   return item.id;
