@@ -3,16 +3,20 @@ import { parseArgs } from "node:util";
 import { MigrationError } from "../../db/tool/migrate.ts";
 import { projectRoot } from "./bundle.ts";
 import { startStack } from "./stack.ts";
-import type { StackAddress } from "./stack.ts";
+import { welcome } from "./stack/welcome.ts";
 
 const usage = `npm run dev -- [options]
 
-  --reset                 start with an empty database
+  --reset                 start with an empty database, and an empty Stripe in miniature
   --port <n>              the Worker's port            (TOLLGATE_PORT; 8787, or any free one)
   --postgres-port <n>     Postgres's port              (TOLLGATE_POSTGRES_PORT; the last start's, or any free one)
   --bridge-port <n>       the SQL bridge's port        (TOLLGATE_BRIDGE_PORT; any free one)
   --dev-port <n>          the dev server's port        (TOLLGATE_DEV_PORT; any free one)
+  --stripe-port <n>       Stripe in miniature's port   (TOLLGATE_STRIPE_PORT; the last start's, or any free one)
   --directory <path>      where data and keys are kept (TOLLGATE_DIRECTORY; .tollgate)
+
+  STRIPE_SECRET_KEY (a test key, in the environment or in .dev.vars) has the Worker use that account at Stripe in place of
+  Stripe in miniature; .dev.vars.example says more.
 `;
 
 const { values } = parseArgs({
@@ -22,6 +26,7 @@ const { values } = parseArgs({
     "postgres-port": { type: "string" },
     "bridge-port": { type: "string" },
     "dev-port": { type: "string" },
+    "stripe-port": { type: "string" },
     directory: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -55,10 +60,11 @@ async function run(): Promise<number> {
       postgresPort: port("postgres-port", values["postgres-port"] ?? process.env["TOLLGATE_POSTGRES_PORT"]),
       bridgePort: port("bridge-port", values["bridge-port"] ?? process.env["TOLLGATE_BRIDGE_PORT"]),
       devPort: port("dev-port", values["dev-port"] ?? process.env["TOLLGATE_DEV_PORT"]),
+      stripePort: port("stripe-port", values["stripe-port"] ?? process.env["TOLLGATE_STRIPE_PORT"]),
       tell,
       signal: stopped.signal,
     });
-    process.stdout.write(welcome(stack.address, directory));
+    process.stdout.write(welcome(stack.address, relative(process.cwd(), join(directory, "dev.json"))));
     const broken = await Promise.race([stack.broken, once(stopped.signal)]);
     if (broken !== undefined) {
       process.stderr.write(`${broken} ended unexpectedly; stopping the rest.\n`);
@@ -116,24 +122,4 @@ function port(name: string, text: string | undefined): number | undefined {
 
 function tell(line: string): void {
   process.stdout.write(`· ${line}\n`);
-}
-
-function welcome(address: StackAddress, directory: string): string {
-  const credits = `${address.url}/v1/workspaces/${address.workspace_id}/credits`;
-  const key = `-H "Authorization: Bearer ${address.operator_key}"`;
-  const json = `${key} -H "Content-Type: application/json"`;
-  return `
-Tollgate runs at   ${address.url}   (API: ${address.url}/docs)
-Operator's key     ${address.operator_key}
-Clock and cron     ${address.dev_url}   (POST /clock {"advance": "31 days"}, POST /tick)
-Everything else    ${relative(process.cwd(), join(directory, "dev.json"))}
-
-Grant ten credits, have twenty spenders spend one each at once, and look at what is left:
-
-curl -s ${credits}/grants ${json} -H "Idempotency-Key: grant-1" -d '{"pool":"bulk","amount":10}'
-seq 20 | xargs -P 20 -I{} curl -s -o /dev/null -w '%{http_code}\\n' ${credits}/spend ${json} -H "Idempotency-Key: spend-{}" -d '{"amount":1}' | sort | uniq -c
-curl -s ${credits} ${key}
-
-Ctrl-C stops it.
-`;
 }

@@ -11,9 +11,14 @@ import { freePort, isFree } from "./free-port.ts";
 import { ensureOperatorKey, newKey } from "./operator-key.ts";
 import { startCluster } from "./postgres.ts";
 import { createDatabase, createOwner, ownerRole, withClient, workerRole } from "./roles.ts";
+import { readDeveloperVars } from "./stack/developer-vars.ts";
 import { startDevServer } from "./stack/dev-server.ts";
 import { takeLock } from "./stack/lock.ts";
+import type { Wallet } from "./stack/pages.ts";
+import { seedExamples, startLocalStripe } from "./stack/stripe.ts";
 import { startTicker } from "./stack/ticker.ts";
+import { startTravel } from "./stack/travel.ts";
+import type { Travel } from "./stack/travel.ts";
 import { endLeftoverWorker, startDevWorker } from "./stack/worker.ts";
 import { tickOverHttp } from "./worker.ts";
 
@@ -26,6 +31,7 @@ export interface StackOptions {
   postgresPort?: number | undefined;
   bridgePort?: number | undefined;
   devPort?: number | undefined;
+  stripePort?: number | undefined;
   /** Told of each step, for whoever waits. */
   tell: (line: string) => void;
   /** Aborted when the stack is to stop before it has started. */
@@ -41,6 +47,8 @@ export interface StackAddress {
   worker_database_url: string;
   bridge_url: string;
   dev_url: string;
+  /** Stripe in miniature; null where the developer gave a key of a Stripe account. */
+  stripe_url: string | null;
   pid: number;
 }
 
@@ -73,7 +81,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     // First: a workerd that outlived its stack still has the usual port.
     await endLeftoverWorker(directory);
+    const given = readDeveloperVars(projectRoot, process.env);
     const workerPort = await choosePort(options.port);
+    const workerUrl = `http://127.0.0.1:${workerPort}`;
     const cluster = await step("starting Postgres", () =>
       startCluster({ directory: join(directory, "postgres"), port: options.postgresPort, reset: options.reset }),
     );
@@ -82,12 +92,13 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const passwords = keptPasswords(directory);
     const ownerUrl = cluster.url(databaseName, ownerRole, passwords.owner);
-    const workerUrl = cluster.url(databaseName, workerRole, passwords.worker);
+    const workerDatabaseUrl = cluster.url(databaseName, workerRole, passwords.worker);
     await step("migrating the database", async () => {
       await createOwner(cluster.url("postgres"), passwords.owner);
       await createDatabase(cluster.url("postgres"), databaseName);
       await migrate(ownerUrl, { log: tell }).catch(withHint);
       await withClient(ownerUrl, (owner) => prepareWorkerRole(owner, passwords.worker));
+      await seedExamples(ownerUrl);
     });
     const owner = new Pool({ connectionString: ownerUrl, max: 2 });
     // An idle connection ends with its server; what is asked next says so.
@@ -98,6 +109,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const bridge = await startBridge({ target: cluster, port: options.bridgePort ?? 0 });
     stops.push(() => bridge.stop());
+    const devServer = await startDevServer(options.devPort ?? 0);
+    stops.push(() => devServer.stop());
+    // The page of Stripe in miniature that moves its clock moves all; what moves all comes after it.
+    let travel: Travel | undefined;
+    const stripe =
+      given.stripe === null
+        ? await step("starting Stripe in miniature", () =>
+            startLocalStripe({
+              directory,
+              port: options.stripePort,
+              reset: options.reset,
+              ownerUrl,
+              workerUrl,
+              travel: async (to) => void (await travel?.to(to)),
+            }),
+          )
+        : null;
+    stops.push(() => stripe?.miniature.stop());
     const worker = await step("starting the Worker", () =>
       startDevWorker(
         directory,
@@ -105,7 +134,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           config: join(projectRoot, "wrangler.toml"),
           environment: localEnvironment,
           port: workerPort,
-          vars: { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridge.url },
+          vars: {
+            DATABASE_URL: workerDatabaseUrl,
+            DATABASE_FETCH_ENDPOINT: bridge.url,
+            CHECKOUT_ORIGINS: [devServer.url, ...originsOf(workerPort), ...given.origins].join(","),
+            ...(stripe?.vars ?? given.stripe),
+          },
         },
         signal,
       ),
@@ -115,8 +149,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
     const ticker = startTicker((cut) => tickOverHttp(worker.url, cut), tell);
     stops.push(() => ticker.stop());
-    const devServer = await startDevServer(owner, () => ticker.tick(), options.devPort ?? 0);
-    stops.push(() => devServer.stop());
+    const travels = startTravel(owner, stripe?.miniature ?? null, () => ticker.tick());
+    travel = travels;
+    stops.push(() => travels.stop());
+    await travels.align();
+    devServer.open({
+      travel: travels,
+      tick: () => ticker.tick(),
+      wallet: (asked) => walletOf(worker.url, operatorKey, asked ?? workspace),
+    });
     signal.throwIfAborted();
 
     const address: StackAddress = {
@@ -124,9 +165,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       operator_key: operatorKey,
       workspace_id: workspace,
       database_url: ownerUrl,
-      worker_database_url: workerUrl,
+      worker_database_url: workerDatabaseUrl,
       bridge_url: bridge.url,
       dev_url: devServer.url,
+      stripe_url: stripe?.miniature.url ?? null,
       pid: process.pid,
     };
     const file = join(directory, "dev.json");
@@ -169,6 +211,27 @@ async function choosePort(chosen: number | undefined): Promise<number> {
     throw new Error(`Port ${chosen} of 127.0.0.1, chosen for the Worker, is taken.`);
   }
   return chosen ?? (await freePort(usualPort));
+}
+
+/** Where the developer's own shop may run, besides what CHECKOUT_ORIGINS says: the ports that most dev servers take. */
+const shopPorts = [3000, 5173];
+
+/** This machine's origins that a checkout may send people back to. */
+function originsOf(workerPort: number): string[] {
+  return [workerPort, ...shopPorts].flatMap((port) => [`http://127.0.0.1:${port}`, `http://localhost:${port}`]);
+}
+
+const walletShape = z.object({
+  available: z.int(),
+  pools: z.array(z.object({ pool: z.string(), available: z.int() })),
+});
+
+/** What a workspace has, as the API says it; null: it says that there is no such workspace. */
+async function walletOf(url: string, operatorKey: string, workspace: string): Promise<Wallet | null> {
+  const answer = await fetch(`${url}/v1/workspaces/${encodeURIComponent(workspace)}/credits`, {
+    headers: { Authorization: `Bearer ${operatorKey}` },
+  });
+  return answer.ok ? walletShape.parse(await answer.json()) : null;
 }
 
 const passwordFile = z.object({ owner: z.string(), worker: z.string() });
