@@ -2,8 +2,8 @@ import { call } from "../db/call.ts";
 import type { AppContext } from "../http/context.ts";
 import { Problem } from "../http/problem.ts";
 import { stripeOf } from "../outside/account.ts";
-import { expireCheckout } from "../outside/stripe/checkout.ts";
-import { getPurchase } from "./reads.ts";
+import { expireCheckout, findCheckout } from "../outside/stripe/checkout.ts";
+import { customerOf, getPurchase } from "./reads.ts";
 import { syncCheckoutCall } from "./store.ts";
 
 /**
@@ -14,7 +14,8 @@ export async function cancelPurchase(c: AppContext, workspace: string, id: strin
   const before = await getPurchase(c, workspace, id);
   if (before === null) throw new Problem("not_found");
   if (before.state !== "pending") return before.shown;
-  const fact = before.session_id === null ? null : await expireCheckout(stripeOf(c), before.session_id);
+  const session = before.session_id ?? (await unwrittenSession(c, workspace, id));
+  const fact = session === null ? null : await expireCheckout(stripeOf(c), session);
   await call(c.get("database"), syncCheckoutCall, { id, fact }, c.get("trace"));
   const after = await getPurchase(c, workspace, id);
   if (after === null) throw new Problem("not_found");
@@ -22,4 +23,11 @@ export async function cancelPurchase(c: AppContext, workspace: string, id: strin
   if (after.state === "pending" && after.session_id === null)
     throw new Problem("provider_unavailable", { retry_after: 5 });
   return after.shown;
+}
+
+/** The session that somebody made for the purchase and died before writing down; null: there is none. */
+async function unwrittenSession(c: AppContext, workspace: string, id: string): Promise<string | null> {
+  const customer = await customerOf(c, workspace);
+  if (customer === null) return null;
+  return (await findCheckout(stripeOf(c), { purchase: id, customer }))?.session ?? null;
 }

@@ -32,7 +32,11 @@ begin
     end if;
   end if;
   perform people.lock_workspace(v_purchase.workspace_id);
-  update payments.purchase p set provider_id = apply_checkout.fact ->> 'session'
+  -- Whoever made it died before writing it down: from here on it is as if that had been done.
+  update payments.purchase p
+     set provider_id = apply_checkout.fact ->> 'session', lease_token = null, leased_until = null,
+         url = case when p.state = 'pending' then apply_checkout.fact ->> 'url' end,
+         check_due_at = case when p.state = 'pending' then p.expires_at + interval '1 minute' end
    where p.id = v_purchase.id and p.provider_id is null;
 
   if apply_checkout.fact ->> 'payment_status' in ('paid', 'no_payment_required') and apply_checkout.fact ->> 'status' = 'complete' then
