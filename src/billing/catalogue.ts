@@ -70,6 +70,17 @@ export const planBody = z
   })
   .superRefine(({ prices }, context) => {
     onceEach(prices, (price) => [price.currency, price.interval, price.interval_count].join(" "), context);
+  })
+  .meta({
+    example: {
+      code: "pro",
+      name: "Pro",
+      included_credits: 500,
+      rollover: { cap: 250, expires_in_days: 90 },
+      trial_days: 14,
+      grace_days: 7,
+      prices: [{ currency: "eur", interval: "month", amount_minor: 1900 }],
+    },
   });
 
 export const packBody = z
@@ -84,6 +95,15 @@ export const packBody = z
   })
   .superRefine(({ prices }, context) => {
     onceEach(prices, (price) => price.currency, context);
+  })
+  .meta({
+    example: {
+      code: "credits_100",
+      kind: "credit_pack",
+      name: "100 credits",
+      quantity: 100,
+      prices: [{ currency: "eur", amount_minor: 900 }],
+    },
   });
 
 export const madeAnswer = () =>

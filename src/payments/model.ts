@@ -10,7 +10,6 @@ const place = (example: string) =>
   z.string().min(1).meta({
     description:
       "https, at one of the origins that the deployment allows (CHECKOUT_ORIGINS); 2,000 characters at most.",
-    format: "uri",
     example,
   });
 

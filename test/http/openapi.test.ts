@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import * as z from "zod";
 import { problems } from "../../src/http/problem.ts";
-import { Api, idOf, textOf, type Answer } from "../support/api.ts";
+import { idOf, textOf, type Answer } from "../support/api.ts";
 import { operations, type Operation } from "../support/operations.ts";
-import { test as inWorld } from "../support/world.ts";
+import { places, test as inMarket } from "../support/market.ts";
 
-const test = inWorld
-  .extend("api", ({ world }) => new Api(world.url, world.operatorKey))
-  .extend("routes", { scope: "file" }, ({ world }) => operations(world.url));
+const test = inMarket.extend("routes", { scope: "file" }, ({ trade }) => operations(trade.worker.url));
+
+const madeOnce = new Set(["createPlan", "createPack"]);
 
 test("every route is described: its scope, its refusals, its answer", ({ routes }) => {
   expect(routes.length).toBeGreaterThan(20);
@@ -16,10 +16,9 @@ test("every route is described: its scope, its refusals, its answer", ({ routes 
   for (const route of routes) {
     expect(route.summary, route.id).toMatch(/\S/);
     expect(route.tags, route.id).toHaveLength(1);
-    expect(
-      Object.keys(route.answers).filter((status) => status.startsWith("2")),
-      route.id,
-    ).toHaveLength(1);
+    const done = Object.keys(route.answers).filter((status) => status.startsWith("2"));
+    // Two where what is made may be there already.
+    expect(done, route.id).toEqual(madeOnce.has(route.id) ? ["200", "201"] : [expect.any(String)]);
     if (!route.path.startsWith("/v1")) continue;
     expect(route.scope, route.id).toMatch(/^[a-z]+:[a-z]+$/);
     for (const status of ["400", "401", "403", "500", "503"]) expect(route.answers, route.id).toHaveProperty(status);
@@ -57,8 +56,8 @@ test("a key that lacks a route's scope, and only that, is refused by its name", 
   }
 });
 
-test("every code of the table is described, and each example body is taken", async ({ world, api, routes }) => {
-  const document: unknown = await (await fetch(`${world.url}/openapi.json`)).json();
+test("every code of the table is described, and each example body is taken", async ({ market, api, routes }) => {
+  const document: unknown = await (await fetch(`${market.worker.url}/openapi.json`)).json();
   expect(document).toHaveProperty("openapi", "3.1.0");
   expect(document).toHaveProperty("components.schemas.Problem.properties.code.enum", Object.keys(problems));
   const { id } = await api.workspace({ bulk: 100 });
@@ -69,7 +68,7 @@ test("every code of the table is described, and each example body is taken", asy
   }
 });
 
-test("the answers fit their descriptions", async ({ api, routes }) => {
+test("the answers fit their descriptions", async ({ market, api, routes }) => {
   const seen = new Set<string>();
   const check = async (id: string, path: string, body?: unknown): Promise<Answer> => {
     const route = find(routes, id);
@@ -111,6 +110,41 @@ test("the answers fit their descriptions", async ({ api, routes }) => {
   await check("getCredits", credits);
   await check("listTransactions", `${credits}/transactions`);
   await check("verifyLedger", `${path}/ledger/verify`);
+  await check("freezeWorkspace", `${path}/freeze`, { reason: "x" });
+  await check("unfreezeWorkspace", `${path}/unfreeze`, {});
+
+  const price = { currency: "eur", interval: "month", amount_minor: 1000 };
+  const plan = { code: "small", name: "Small", included_credits: 10, rollover: { cap: 5 }, seats: 2, prices: [price] };
+  await check("createPlan", "/v1/plans", plan);
+  await check("createPlan", "/v1/plans", { ...plan, code: "large", prices: [{ ...price, amount_minor: 3000 }] });
+  const sold = { kind: "credit_pack", name: "A pack", quantity: 5, prices: [{ currency: "eur", amount_minor: 100 }] };
+  await check("createPack", "/v1/packs", { code: "sack", ...sold });
+  await market.publish();
+  await check("listPlans", "/v1/plans");
+  await check("listPacks", "/v1/packs");
+  await check("setPolicy", "/v1/policy", { after_end: "open", shortfall: "debt" });
+  await check("getPolicy", "/v1/policy");
+  await check("getSubscription", `${path}/subscription`);
+  const buying = { currency: "eur", ...places };
+  const pack = await check("checkout", `${path}/checkout`, { pack: "sack", ...buying });
+  await check("cancelPurchase", `${path}/purchases/${idOf(pack)}/cancel`, {});
+  await market.pay(await check("checkout", `${path}/checkout`, { plan: "small", ...buying }));
+  await check("listPurchases", `${path}/purchases`);
+  await check("listPayments", `${path}/payments`);
+  await check("openPortal", `${path}/portal`, { return_url: places.cancel_url });
+  const subscription = `${path}/subscription`;
+  await check("getSubscription", subscription);
+  await check("changeSubscription", `${subscription}/change`, { plan: "large", when: "period_end" });
+  await check("keepSubscription", `${subscription}/keep`, {});
+  await check("cancelSubscription", `${subscription}/cancel`, { when: "period_end" });
+  await check("uncancelSubscription", `${subscription}/uncancel`, {});
+  await market.stripe.settled();
+  await check("listBalances", `${path}/balances`);
+  const event = market.stripe.events("invoice.paid").at(-1)?.id ?? "";
+  await check("listEvents", "/v1/events");
+  await check("getEvent", `/v1/events/${event}`);
+  await check("replayEvent", `/v1/events/${event}/replay`, {});
+
   const key = idOf(await check("createKey", "/v1/keys", { name: "x", scopes: ["ops:read"], expires_in: 60 }));
   await check("revokeKey", `/v1/keys/${key}/revoke`, {});
   await check("listKeys", "/v1/keys");

@@ -13,13 +13,14 @@ test("a workspace is made, got and listed, newest first", async ({ api }) => {
     name: "Zoë & Söhne 😀",
     created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/),
   });
+  const open = { read_only_from: null, frozen_at: null };
   const got = await api.get(`/v1/workspaces/${idOf(made)}`);
-  expect([got.status, got.body]).toEqual([200, made.body]);
+  expect([got.status, got.body]).toEqual([200, { ...made.body, ...open }]);
   const other = await api.post("/v1/workspaces", { name: "Acme" }, null);
   const listed = await api.get("/v1/workspaces?limit=1");
-  expect(listed.body).toEqual({ data: [other.body], next_cursor: expect.any(String) });
+  expect(listed.body).toEqual({ data: [{ ...other.body, ...open }], next_cursor: expect.any(String) });
   const next = await api.get(`/v1/workspaces?limit=1&cursor=${String(listed.body["next_cursor"])}`);
-  expect(next.body["data"]).toEqual([made.body]);
+  expect(next.body["data"]).toEqual([got.body]);
 });
 
 test("every answer has its own Request-Id and stays out of caches; none invites another origin", async ({ api }) => {
