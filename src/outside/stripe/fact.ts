@@ -37,7 +37,7 @@ const readers: Readonly<Record<string, (object: unknown, event: string) => Fact 
 
 /**
  * The events that have an effect, by type: what the webhook endpoint is asked to send, and what the sweep of missed ones
- * looks for. `charge.dispute.updated` is among them because a dispute's outcome may show there first.
+ * looks for. A dispute's `updated` is not among them: it tells of evidence, and what moves money has events of its own.
  */
 export const eventTypes: readonly string[] = [
   "checkout.session.completed",
@@ -58,7 +58,6 @@ export const eventTypes: readonly string[] = [
   "refund.updated",
   "refund.failed",
   "charge.dispute.created",
-  "charge.dispute.updated",
   "charge.dispute.funds_withdrawn",
   "charge.dispute.funds_reinstated",
   "charge.dispute.closed",

@@ -1,5 +1,6 @@
 import type { StripeAccount } from "../../env.ts";
 import { ask } from "./client.ts";
+import { idOf } from "./reference.ts";
 import { type DisputeFact, disputeFact, type RefundFact, refundFact } from "./facts/charge.ts";
 
 /** What Stripe knows of a payment intent. */
@@ -17,7 +18,7 @@ export async function linksOf(account: StripeAccount, payment_intent: string): P
   return ask(account, async (stripe) => {
     const payment = { type: "payment_intent", payment_intent } as const;
     const [paid] = (await stripe.invoicePayments.list({ payment, limit: 1 })).data;
-    let reference = paid === undefined ? null : typeof paid.invoice === "string" ? paid.invoice : paid.invoice.id;
+    let reference = idOf(paid?.invoice);
     reference ??= (await stripe.checkout.sessions.list({ payment_intent, limit: 1 })).data[0]?.id ?? null;
     const refunds = await stripe.refunds.list({ payment_intent, limit: 100 }).autoPagingToArray(most);
     const disputes = await stripe.disputes.list({ payment_intent, limit: 100 }).autoPagingToArray(most);

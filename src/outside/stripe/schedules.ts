@@ -2,6 +2,7 @@ import type { Stripe } from "stripe";
 import type { StripeAccount } from "../../env.ts";
 import { ask } from "./client.ts";
 import { type SubscriptionFact, wholeSubscriptionFact, withSchedule } from "./facts/subscription.ts";
+import { idOf } from "./reference.ts";
 import { release } from "./subscriptions.ts";
 
 /**
@@ -22,7 +23,10 @@ export async function scheduleChange(
       {
         end_behavior: "release",
         proration_behavior: "none",
-        phases: [phaseAsItIs(phase, current), { items: [{ price, quantity }], proration_behavior: "none", ...aMoment }],
+        phases: [
+          phaseAsItIs(phase, current),
+          { ...kept(phase), items: [{ price, quantity }], proration_behavior: "none", ...aMoment },
+        ],
       },
       { idempotencyKey: `${key}:phases` },
     );
@@ -59,6 +63,21 @@ async function scheduleOf(
     : current.schedule;
 }
 
+/** What of a phase a change of price leaves as it is: Stripe takes away what a phase does not name. */
+function kept({ discounts, default_tax_rates, automatic_tax }: Stripe.SubscriptionSchedule.Phase) {
+  const reductions = discounts.flatMap(({ discount, coupon }) => {
+    const [kept_discount, kept_coupon] = [idOf(discount), idOf(coupon)];
+    if (kept_discount !== null) return { discount: kept_discount };
+    return kept_coupon === null ? [] : { coupon: kept_coupon };
+  });
+  const rates = (default_tax_rates ?? []).map(({ id }) => id);
+  return {
+    ...(reductions.length === 0 ? {} : { discounts: reductions }),
+    ...(rates.length === 0 ? {} : { default_tax_rates: rates }),
+    ...(automatic_tax?.enabled === true ? { automatic_tax: { enabled: true } } : {}),
+  };
+}
+
 /** The phase that runs, written as Stripe takes it. Its end is the end of the period, and of a trial that is in it. */
 function phaseAsItIs(
   phase: Stripe.SubscriptionSchedule.Phase,
@@ -66,12 +85,13 @@ function phaseAsItIs(
 ): Stripe.SubscriptionScheduleUpdateParams.Phase {
   const [item] = current.items.data;
   return {
+    ...kept(phase),
     start_date: phase.start_date,
     end_date: item?.current_period_end ?? phase.end_date,
     proration_behavior: "none",
     ...(phase.trial_end === null ? {} : { trial_end: phase.trial_end }),
     items: phase.items.map(({ price, quantity }) => ({
-      price: typeof price === "string" ? price : price.id,
+      price: idOf(price) ?? "",
       ...(quantity === undefined ? {} : { quantity }),
     })),
   };

@@ -2,6 +2,7 @@ import type { Stripe } from "stripe";
 import type { StripeAccount } from "../../env.ts";
 import { ask, askFor, codeOf } from "./client.ts";
 import { type SubscriptionFact, wholeSubscriptionFact, withSchedule } from "./facts/subscription.ts";
+import { idOf } from "./reference.ts";
 
 const expanded = { expand: [withSchedule] };
 
@@ -120,10 +121,9 @@ async function changed(
 ): Promise<SubscriptionFact> {
   const after = await ask(account, async (stripe) => {
     const current = await stripe.subscriptions.retrieve(subscription, expanded);
-    if (current.schedule !== null) {
-      // Stripe takes no end and no change of a subscription that a schedule moves; the newest wish stands.
-      await release(stripe, typeof current.schedule === "string" ? current.schedule : current.schedule.id);
-    }
+    const schedule = idOf(current.schedule);
+    // Stripe takes no end and no change of a subscription that a schedule moves; the newest wish stands.
+    if (schedule !== null) await release(stripe, schedule);
     return change(stripe, current);
   });
   return wholeSubscriptionFact(after);

@@ -1,6 +1,7 @@
 import type { Stripe } from "stripe";
 import type { StripeAccount } from "../../env.ts";
 import { ask, askFor, codeOf } from "./client.ts";
+import { idOf } from "./reference.ts";
 import { endNow, over } from "./subscriptions.ts";
 
 /** Two live subscriptions of one workspace have few invoices; this many are an accident that a person must look at. */
@@ -38,8 +39,4 @@ async function refund(stripe: Stripe, of: { payment_intent: string } | { charge:
   } catch (error) {
     if (codeOf(error) !== "charge_already_refunded") throw error;
   }
-}
-
-function idOf(reference: string | { id: string } | null | undefined): string | null {
-  return typeof reference === "string" ? reference : (reference?.id ?? null);
 }
