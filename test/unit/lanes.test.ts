@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import * as z from "zod";
+import { routine } from "../../src/db/routine.ts";
 import type { Settings, StripeAccount } from "../../src/env.ts";
 import { Lanes } from "../../src/sweeps/lanes.ts";
 import { type Done, Shift, Tick } from "../../src/sweeps/shift.ts";
@@ -15,7 +17,10 @@ const settings: Settings = {
 beforeEach(() => {
   vi.spyOn(console, "error").mockReturnValue(undefined);
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
 
 /** Counts who is in at once, and lets each stay for a turn of the event loop. */
 function counter() {
@@ -60,6 +65,45 @@ test("D22 sweeps of one tick ask the outside in lanes that they share, and leave
   const done = await Promise.all(shifts.map((shift) => shift.each(items, String, () => shift.ask(work))));
   expect(done).toEqual(shifts.map(() => ({ processed: 10, failed: 0 })));
   expect(seen).toEqual({ now: 0, most: 4, total: 60 });
+});
+
+/** The database answers over HTTP, when `work` is done. */
+function answering(work: () => Promise<void>): void {
+  const field = { name: "answer", dataTypeID: 114, tableID: 0, columnID: 0, dataTypeSize: -1, dataTypeModifier: -1 };
+  const answer = { fields: [field], rows: [["{}"]], rowAsArray: true, command: "SELECT", rowCount: 1 };
+  vi.stubGlobal("fetch", async () => {
+    await work();
+    return Response.json(answer);
+  });
+}
+
+const anyCall = routine({ name: "ops.anything", context: {}, args: z.strictObject({}), result: z.object({}) });
+
+test("D22 questions and statements of one tick are five at once between them", async () => {
+  const tick = new Tick(settings);
+  const { seen, work } = counter();
+  answering(work);
+  const items = Array.from({ length: 10 }, (_, i) => i);
+  await Promise.all(
+    Array.from({ length: 6 }, async (_, i) => {
+      const shift = new Shift(tick, `stripe_${i}`, 15_000);
+      await shift.each(items, String, async () => {
+        await shift.ask(work);
+        await shift.call(anyCall, {});
+      });
+    }),
+  );
+  expect(seen).toEqual({ now: 0, most: 5, total: 120 });
+});
+
+test("D22 while Stripe hangs, statements are still sent", async () => {
+  const shift = new Shift(new Tick(settings), "stripe_syncs", 15_000);
+  answering(async () => undefined);
+  const hanging = Promise.withResolvers<void>();
+  const asked = Array.from({ length: 10 }, () => shift.ask(() => hanging.promise));
+  expect(await shift.call(anyCall, {})).toEqual({});
+  hanging.resolve();
+  await Promise.all(asked);
 });
 
 test("D21 an item that fails is logged and counted, and the others are done", async () => {
