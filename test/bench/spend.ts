@@ -13,8 +13,8 @@ function declared(name: Routine["name"]): Routine {
 }
 
 /** The very statements that the Worker sends. */
-export const spendStatement = compose(declared("ledger.spend"));
-export const spendManyStatement = compose(declared("ledger.spend_many"));
+export const spendStatement = compose(declared("ledger.spend"), true);
+export const spendManyStatement = compose(declared("ledger.spend_many"), true);
 
 /** Who calls, on whom, under which idempotency key. */
 export interface Caller {

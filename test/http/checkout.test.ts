@@ -225,6 +225,41 @@ test("a workspace's key buys for its own workspace, and for no other", async ({ 
   expect((await api.post(`${other.path}/purchases/${idOf(bought)}/cancel`)).status).toBe(404);
 });
 
+test("what Stripe refuses is told in its words, and the next call tries again", async ({ market, api, db }) => {
+  const plan = await market.plan();
+  const price = [...market.stripe.state.prices.values()].at(-1);
+  if (price === undefined) throw new Error("no price");
+  price.active = false;
+  const { id, path } = await api.workspace();
+  const refused = await api.post(`${path}/checkout`, { plan, currency: "eur", ...places });
+  expect([refused.status, refused.body]).toMatchObject([
+    422,
+    { code: "provider_refused", detail: expect.stringMatching(/inactive|not active|archived/) },
+  ]);
+  price.active = true;
+  await db.query("update payments.purchase set leased_until = ops.now() where workspace_id = $1", [id]);
+  expect((await api.post(`${path}/checkout`, { plan, currency: "eur", ...places })).status).toBe(201);
+  expect((await api.get(`${path}/purchases`)).body["data"]).toHaveLength(1);
+});
+
+test("who waits for a customer that somebody else is making, and never does, is told to come again", async ({
+  market,
+  api,
+  db,
+}) => {
+  const pack = await market.pack();
+  const { id, path } = await api.workspace();
+  await db.query(
+    `insert into payments.customer (workspace_id, provider, number, lease_token, leased_until, claimed_at)
+     values ($1, 'stripe', 1, gen_random_uuid(), ops.now() + interval '30 seconds', ops.now())`,
+    [id],
+  );
+  market.stripe.calls.length = 0;
+  const waited = await api.post(`${path}/checkout`, { pack, currency: "eur", ...places });
+  expect([waited.status, waited.body]).toMatchObject([503, { code: "provider_unavailable", retry_after: 5 }]);
+  expect(market.stripe.calls).toEqual([]);
+});
+
 test("a frozen workspace buys, spends and holds nothing until it is let go; what is held may end", async ({
   market,
   api,

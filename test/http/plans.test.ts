@@ -41,7 +41,10 @@ test("A14 a plan is made once: the same again is the same version, and what diff
 test("A14 twenty who make one plan at once make one version", async ({ api }) => {
   const code = newCode();
   const answers = await Promise.all(Array.from({ length: 20 }, () => api.post("/v1/plans", plan(code))));
-  expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([...Array.from({ length: 19 }, () => 200), 201]);
+  expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+    ...Array.from({ length: 19 }, () => 200),
+    201,
+  ]);
   expect(new Set(answers.map(({ body }) => body["id"])).size).toBe(1);
 });
 

@@ -147,6 +147,29 @@ test("A11 a change whose answer is lost is told as such, and its repeat finishes
   }
 });
 
+test("a repeat of a change comes too late after a day: Stripe has forgotten its key, and is not asked again", async ({
+  market,
+  api,
+  db,
+}) => {
+  const { path } = await market.subscriber(await market.plan());
+  const key = randomUUID();
+  const three = { quantity: 3, when: "now" };
+  expect((await api.post(`${path}/subscription/change`, three, key)).body).toMatchObject({ quantity: 3 });
+  expect((await api.post(`${path}/subscription/change`, { quantity: 4, when: "now" })).body).toMatchObject({
+    quantity: 4,
+  });
+  await db.query(
+    `update ops.request set answer = (answer::jsonb || jsonb_build_object('asked_at', ops.now() - interval '1 day'))::json
+      where idempotency_key = $1`,
+    [key],
+  );
+  market.stripe.calls.length = 0;
+  const late = await api.post(`${path}/subscription/change`, three, key);
+  expect([late.status, late.body["quantity"]]).toEqual([200, 4]);
+  expect(market.stripe.calls).toEqual([]);
+});
+
 test("a card that is refused changes nothing, and Stripe's words are told", async ({ market, api }) => {
   const [small, large] = [await market.plan({ amount_minor: 1000 }), await market.plan({ amount_minor: 3000 })];
   const { path } = await market.subscriber(small);
