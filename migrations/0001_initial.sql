@@ -1934,7 +1934,9 @@ begin
     -- What its invoices wait for comes no more.
     perform billing.give_waiting(write_state.id, write_state.caused_by);
   else
-    perform billing.note_owing(write_state.id, v_status, v_at);
+    -- Of what was fetched within a second, an event of that second may tell the later half.
+    perform billing.note_owing(write_state.id, v_status,
+      coalesce(write_state.seen_at, date_trunc('second', write_state.synced_at) - interval '1 microsecond'));
   end if;
   perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
   perform billing.follow(v_row.workspace_id);
@@ -5097,7 +5099,11 @@ begin
     end if;
   end if;
   perform people.lock_workspace(v_purchase.workspace_id);
-  update payments.purchase p set provider_id = apply_checkout.fact ->> 'session'
+  -- Whoever made it died before writing it down: from here on it is as if that had been done.
+  update payments.purchase p
+     set provider_id = apply_checkout.fact ->> 'session', lease_token = null, leased_until = null,
+         url = case when p.state = 'pending' then apply_checkout.fact ->> 'url' end,
+         check_due_at = case when p.state = 'pending' then p.expires_at + interval '1 minute' end
    where p.id = v_purchase.id and p.provider_id is null;
 
   if apply_checkout.fact ->> 'payment_status' in ('paid', 'no_payment_required') and apply_checkout.fact ->> 'status' = 'complete' then
@@ -5182,6 +5188,7 @@ declare
   v_subscription text := apply_invoice.fact ->> 'subscription';
   v_intent text;
   v_payment uuid;
+  v_subscription_id uuid;
   v_kind text := case apply_invoice.fact ->> 'billing_reason'
     when 'subscription_create' then 'period'
     when 'subscription_cycle' then 'period'
@@ -5207,6 +5214,11 @@ begin
   v_payment := payments.record_payment(v_workspace, apply_invoice.provider, apply_invoice.fact ->> 'invoice',
     (apply_invoice.fact ->> 'amount_paid')::bigint, apply_invoice.fact ->> 'currency',
     billing.second_of(apply_invoice.fact, 'paid_at'), true);
+  if v_subscription is not null then
+    v_subscription_id := billing.ensure_subscription(v_workspace, v_subscription);
+    update payments.payment p set subscription_id = v_subscription_id
+     where p.id = v_payment and p.subscription_id is null;
+  end if;
   if v_subscription is not null and v_kind is not null then
     v_outcome := billing.renew(v_workspace, v_subscription, apply_invoice.fact ->> 'invoice', v_kind,
       apply_invoice.fact ->> 'price', apply_invoice.fact ->> 'from_price',

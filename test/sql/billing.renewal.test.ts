@@ -16,6 +16,11 @@ test("A3 a renewal sets subscription credits to the plan's amount and leaves bul
   const next = { starts_at: 1_792_592_000, ends_at: 1_795_184_000 };
   const received = await till.send("invoice.paid", invoiceFact(customer, "sub_a3", plan.price, next));
   expect(received).toMatchObject({ state: "applied", outcome: "given" });
+  const { rows } = await db.query(
+    `select count(*)::int as payments from payments.payment p join billing.subscription s on s.id = p.subscription_id
+      where s.provider_id = 'sub_a3'`,
+  );
+  expect(rows).toEqual([{ payments: 2 }]);
   expect(await till.credits(customer.workspace)).toEqual({ subscription: 20, bulk: 50 });
 });
 

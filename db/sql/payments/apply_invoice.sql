@@ -12,6 +12,7 @@ declare
   v_subscription text := apply_invoice.fact ->> 'subscription';
   v_intent text;
   v_payment uuid;
+  v_subscription_id uuid;
   v_kind text := case apply_invoice.fact ->> 'billing_reason'
     when 'subscription_create' then 'period'
     when 'subscription_cycle' then 'period'
@@ -37,6 +38,11 @@ begin
   v_payment := payments.record_payment(v_workspace, apply_invoice.provider, apply_invoice.fact ->> 'invoice',
     (apply_invoice.fact ->> 'amount_paid')::bigint, apply_invoice.fact ->> 'currency',
     billing.second_of(apply_invoice.fact, 'paid_at'), true);
+  if v_subscription is not null then
+    v_subscription_id := billing.ensure_subscription(v_workspace, v_subscription);
+    update payments.payment p set subscription_id = v_subscription_id
+     where p.id = v_payment and p.subscription_id is null;
+  end if;
   if v_subscription is not null and v_kind is not null then
     v_outcome := billing.renew(v_workspace, v_subscription, apply_invoice.fact ->> 'invoice', v_kind,
       apply_invoice.fact ->> 'price', apply_invoice.fact ->> 'from_price',
