@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
-import worker from "../../functions/worker.ts";
+import { app } from "../../src/app.ts";
+import { webhook, webhookPath } from "../../src/ops/webhook.ts";
 
 const seen = vi.hoisted(() => ({ evaluated: 0 }));
 
@@ -15,24 +16,16 @@ const env = {
   STRIPE_WEBHOOK_SECRET: "whsec_1",
 };
 
-/** What the Worker answers, whatever it logs. */
-async function statusOf(path: string, init?: RequestInit): Promise<number> {
-  vi.spyOn(console, "log").mockReturnValue(undefined);
-  vi.spyOn(console, "error").mockReturnValue(undefined);
-  const context = { waitUntil: () => undefined, passThroughOnException: () => undefined, props: {} };
-  const fetch: Function = worker.fetch;
-  const answer: Response = await fetch(new Request(`https://tollgate.example${path}`, init), env, context);
-  return answer.status;
-}
-
 afterEach(() => vi.restoreAllMocks());
 
 test("a request that asks nothing of Stripe does not wait for its package: only a signature that may be right does", async () => {
-  expect(await statusOf("/health")).toBe(200);
-  expect(await statusOf("/v1/workspaces")).toBe(401);
-  const post = (header: string) => ({ method: "POST", body: "{}", headers: { "Stripe-Signature": header } });
-  expect(await statusOf("/webhooks/stripe", post("t=1,v1=old,t=2"))).toBe(400);
+  vi.spyOn(console, "log").mockReturnValue(undefined);
+  expect((await app.request("/health", {}, env)).status).toBe(200);
+  expect((await app.request("/v1/workspaces", {}, env)).status).toBe(401);
+  const deliver = (header: string) =>
+    webhook.request(webhookPath, { method: "POST", body: "{}", headers: { "Stripe-Signature": header } }, env);
+  expect((await deliver("t=1,v1=old,t=2")).status).toBe(400);
   expect(seen.evaluated).toBe(0);
-  expect(await statusOf("/webhooks/stripe", post(`t=${Math.floor(Date.now() / 1000)},v1=wrong`))).toBe(400);
+  expect((await deliver(`t=${Math.floor(Date.now() / 1000)},v1=wrong`)).status).toBe(400);
   expect(seen.evaluated).toBe(1);
 });
