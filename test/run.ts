@@ -6,11 +6,13 @@ import { z } from "zod";
 import { projectRoot, quietWrangler } from "./world/bundle.ts";
 
 /**
- * `npm test`: lint, types, the schema against its source, all tests, and a dry run of the bundle, each even when one
- * before it failed. `npm test -- <filter>` runs only the tests whose file matches. The last line is `N passed, N failed`:
- * every test, and each of the other steps as one.
+ * `npm test`: lint, types, the schema against its source, all tests but the browser's, and a dry run of the bundle, each even
+ * when one before it failed. `npm test -- <filter>` runs only the tests whose file matches. `npm run test:browser` runs the
+ * browser's, for which a machine needs Chromium. The last line is `N passed, N failed`: every test, and each of the other
+ * steps as one.
  */
-const filters = process.argv.slice(2);
+const inBrowser = process.argv[2] === "--browser";
+const filters = process.argv.slice(inBrowser ? 3 : 2);
 
 /** What this run found. A test that did not run has proven nothing, so it counts as failed. */
 interface Outcome {
@@ -29,7 +31,7 @@ const reportShape = z.object({
 });
 
 const steps: (() => Outcome)[] =
-  filters.length > 0
+  inBrowser || filters.length > 0
     ? [() => runTests(filters)]
     : [
         () => runScript("lint"),
@@ -46,6 +48,9 @@ process.stdout.write("\n");
 for (const { step, failed: faults, passed: goods } of outcomes) {
   process.stdout.write(`${faults === 0 && goods > 0 ? "ok    " : "FAILED"} ${step}\n`);
 }
+if (!inBrowser && filters.length === 0) {
+  process.stdout.write("Not run here: the tests in a browser, which need Chromium. They are npm run test:browser.\n");
+}
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
 
@@ -59,7 +64,8 @@ function runTests(files: string[]): Outcome {
   const report = join(directory, "report.json");
   try {
     const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
-    const options = ["--config", "test/vitest.config.ts", "--root", ".", "--reporter=default", "--reporter=json"];
+    const config = inBrowser ? "test/browser/vitest.config.ts" : "test/vitest.config.ts";
+    const options = ["--config", config, "--root", ".", "--reporter=default", "--reporter=json"];
     const done = runStep("tests", process.execPath, [
       vitest,
       "run",
