@@ -1,13 +1,19 @@
 import * as z from "zod";
 import { pageQuery } from "../http/pagination.ts";
-import { amount, largest, moment, name, uuid } from "../http/parameters.ts";
+import { largest, moment, name, uuid } from "../http/parameters.ts";
 
 /** What is sold: the shapes that the routes and the plan file of `npm run db:seed` share. */
 
 /** The most intervals that a subscription may be billed for at once; Stripe's limit for months and years is three years. */
 const longest = { day: 36, week: 36, month: 36, year: 3 } as const;
-/** Stripe takes no more digits. */
-const largestPrice = 999_999_999_999;
+/**
+ * What a purchase comes to is a price, or what a pack holds, times a quantity: with these it stays an exact integer, and
+ * far from the limit of a balance. An amount that was paid for and did not fit would be nobody's to give.
+ */
+const largestPrice = 99_999_999_999;
+const largestPack = 1_000_000_000;
+const largestPeriod = 1_000_000_000_000;
+const largestQuantity = 10_000;
 
 export const intervalUnit = z.enum(["day", "week", "month", "year"]);
 export const code = z
@@ -20,14 +26,14 @@ const currency = z
   .meta({ example: "eur" });
 const intervalCount = z.int().min(1).max(longest.month).meta({ example: 1 });
 export const version = z.int().min(1).max(2_147_483_647).meta({ example: 1 });
-export const quantity = z.int().min(1).max(100_000).meta({ description: "How many, as of seats.", example: 1 });
+export const quantity = z.int().min(1).max(largestQuantity).meta({ description: "How many, as of seats.", example: 1 });
 
 const amount_minor = z.int().min(0).max(largestPrice).meta({
   description: "In the currency's smallest unit.",
   example: 1900,
 });
 const days = (max: number) => z.int().min(0).max(max).default(0);
-const limit = z.int().min(0).max(largest).optional();
+const limit = (max: number) => z.int().min(0).max(max).optional();
 
 const planPrice = z
   .strictObject({ currency, interval: intervalUnit, interval_count: intervalCount.default(1), amount_minor })
@@ -54,16 +60,20 @@ export const planBody = z
   .strictObject({
     code,
     name,
-    included_credits: z.int().min(0).max(largest).meta({ description: "What each period begins with.", example: 500 }),
+    included_credits: z
+      .int()
+      .min(0)
+      .max(largestPeriod)
+      .meta({ description: "What each period begins with.", example: 500 }),
     rollover: z
       .strictObject({
-        cap: amount.meta({ description: "The most that rolls over.", example: 100 }),
+        cap: z.int().min(1).max(largestPeriod).meta({ description: "The most that rolls over.", example: 100 }),
         expires_in_days: z.int().min(1).max(3660).optional().meta({ example: 90 }),
       })
       .optional()
       .meta({ description: "What is left at a period's end goes into the pool `rollover`; without it, it expires." }),
-    seats: limit.meta({ description: "Seats for each unit of the quantity; without it, not limited." }),
-    storage_bytes: limit,
+    seats: limit(largestPack).meta({ description: "Seats for each unit of the quantity; without it, not limited." }),
+    storage_bytes: limit(largest),
     trial_days: days(730),
     grace_days: days(365).meta({ description: "How long a subscription may owe before its workspace is read-only." }),
     prices: z.array(planPrice).min(1).max(40),
@@ -90,7 +100,11 @@ export const packBody = z
       description: "`credit_pack` adds bulk credits; a `retail_token` pays for one piece of work.",
     }),
     name,
-    quantity: amount.meta({ description: "Credits or tokens for each piece bought.", example: 100 }),
+    quantity: z
+      .int()
+      .min(1)
+      .max(largestPack)
+      .meta({ description: "Credits or tokens for each piece bought.", example: 100 }),
     prices: z.array(packPrice).min(1).max(40),
   })
   .superRefine(({ prices }, context) => {

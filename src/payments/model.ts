@@ -25,7 +25,7 @@ export const checkoutBody = z
       description: "How often the plan is paid; without it, by the month.",
     }),
     interval_count: z.int().min(1).max(36).optional().meta({ description: "Every how many of them; without it, 1." }),
-    quantity: z.int().min(1).max(100_000).default(1).meta({ description: "How many: seats of a plan, or packs." }),
+    quantity: z.int().min(1).max(10_000).default(1).meta({ description: "How many: seats of a plan, or packs." }),
     success_url: place("https://app.example.com/thanks?session={CHECKOUT_SESSION_ID}"),
     cancel_url: place("https://app.example.com/prices"),
   })

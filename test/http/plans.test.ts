@@ -153,6 +153,11 @@ test.for<[string, unknown, string]>([
   ["less than nothing", { ...plan("x"), prices: [{ ...month, amount_minor: -1 }] }, "/prices/0/amount_minor"],
   ["half a credit", { ...plan("x"), included_credits: 0.5 }, "/included_credits"],
   ["a cap of nothing", { ...plan("x"), rollover: { cap: 0 } }, "/rollover/cap"],
+  [
+    "more than a balance can take month after month",
+    { ...plan("x"), included_credits: 2 ** 53 - 1 },
+    "/included_credits",
+  ],
   ["a grace of two years", { ...plan("x"), grace_days: 730 }, "/grace_days"],
   ["what no plan has", { ...plan("x"), colour: "red" }, "/colour"],
 ])("a plan with %s is refused, and the place is named", async ([, body, pointer], { api }) => {
