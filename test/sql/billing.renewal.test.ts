@@ -9,7 +9,10 @@ test("A3 a renewal sets subscription credits to the plan's amount and leaves bul
   const till = new Till(db);
   const [plan, customer] = [await till.plan({ included_credits: 20 }), await till.customer()];
   const account = new Account(db, { owner: customer.workspace });
-  await till.send("invoice.paid", invoiceFact(customer, "sub_a3", plan.price, { billing_reason: "subscription_create" }));
+  await till.send(
+    "invoice.paid",
+    invoiceFact(customer, "sub_a3", plan.price, { billing_reason: "subscription_create" }),
+  );
   await account.grant(50);
   await account.spend(15);
   expect(await till.credits(customer.workspace)).toEqual({ subscription: 5, bulk: 50 });
@@ -42,7 +45,11 @@ test("B2 a plan's checkout and its invoice say one period, whichever comes first
     const checkout = await till.checkout(customer, { plan });
     const id = `sub_${first}`;
     const invoice = invoiceFact(customer, id, plan.price, { billing_reason: "subscription_create" });
-    const session = checkoutFact(customer, checkout, { mode: "subscription", subscription: id, invoice: invoice.invoice });
+    const session = checkoutFact(customer, checkout, {
+      mode: "subscription",
+      subscription: id,
+      invoice: invoice.invoice,
+    });
     const events = [till.event("checkout.session.completed", session), till.event("invoice.paid", invoice)];
     for (const event of first === "checkout" ? events : events.toReversed()) {
       expect(await till.deliver(event)).toMatchObject({ state: "applied" });
@@ -57,16 +64,41 @@ test("B2 a plan's checkout and its invoice say one period, whichever comes first
   }
 });
 
-test("what a payment gave is taken back as far as it is refunded, and given again when the refund fails", async ({ db }) => {
+test("what a payment gave is taken back as far as it is refunded, and given again when the refund fails", async ({
+  db,
+}) => {
   const till = new Till(db);
   const [pack, customer] = [await till.pack(100), await till.customer()];
   const checkout = await till.checkout(customer, { pack });
-  await till.send("refund.created", { kind: "refund", refund: "re_1", payment_intent: "pi_r", charge: "ch_r", amount: 250, status: "succeeded", created: 1 });
+  await till.send("refund.created", {
+    kind: "refund",
+    refund: "re_1",
+    payment_intent: "pi_r",
+    charge: "ch_r",
+    amount: 250,
+    status: "succeeded",
+    created: 1,
+  });
   await till.send("checkout.session.completed", checkoutFact(customer, checkout, { payment_intent: "pi_r" }));
   expect(await till.credits(customer.workspace)).toEqual({ bulk: 75 });
-  await till.send("charge.refunded", { kind: "charge", charge: "ch_r", payment_intent: "pi_r", customer: customer.customer, amount: 1000, amount_refunded: 1000 });
+  await till.send("charge.refunded", {
+    kind: "charge",
+    charge: "ch_r",
+    payment_intent: "pi_r",
+    customer: customer.customer,
+    amount: 1000,
+    amount_refunded: 1000,
+  });
   expect(await till.credits(customer.workspace)).toEqual({});
-  await till.send("refund.failed", { kind: "refund", refund: "re_2", payment_intent: "pi_r", charge: "ch_r", amount: 750, status: "failed", created: 1 });
+  await till.send("refund.failed", {
+    kind: "refund",
+    refund: "re_2",
+    payment_intent: "pi_r",
+    charge: "ch_r",
+    amount: 750,
+    status: "failed",
+    created: 1,
+  });
   expect(await till.credits(customer.workspace)).toEqual({ bulk: 75 });
 });
 

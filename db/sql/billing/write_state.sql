@@ -72,7 +72,9 @@ begin
     -- What its invoices wait for comes no more.
     perform billing.give_waiting(write_state.id, write_state.caused_by);
   else
-    perform billing.note_owing(write_state.id, v_status, v_at);
+    -- Of what was fetched within a second, an event of that second may tell the later half.
+    perform billing.note_owing(write_state.id, v_status,
+      coalesce(write_state.seen_at, date_trunc('second', write_state.synced_at) - interval '1 microsecond'));
   end if;
   perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
   perform billing.follow(v_row.workspace_id);
