@@ -71,7 +71,7 @@ async function makeProduct(
   const id = `tollgate_${code}`;
   const found = await askFor(account, (stripe) => stripe.products.retrieve(id));
   if (found === null) {
-    // Of two at once, Stripe refuses the second by the id; the name is not part of the key, for it may change.
+    // Whoever made it meanwhile is told by Stripe, by the id: the second one fails, and finds it when it is run again.
     await ask(account, (stripe) =>
       stripe.products.create({ id, name, metadata: { tollgate_code: code } }, { idempotencyKey: newKey() }),
     );
