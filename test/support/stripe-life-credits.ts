@@ -1,5 +1,11 @@
 import type { LifePlan } from "./stripe-life.ts";
 
+/** What is subscribed to. */
+export interface LifePrice {
+  plan: LifePlan;
+  every: "month" | "year";
+}
+
 /** A paid invoice of a subscription: what it was for, and of what part of the period. */
 export interface Paid {
   invoice: string;
@@ -7,9 +13,9 @@ export interface Paid {
   created: number;
   starts: number;
   ends: number;
-  price: { plan: LifePlan; every: "month" | "year" };
+  price: LifePrice;
   /** What a change left. */
-  from: { plan: LifePlan } | null;
+  from: LifePrice | null;
   part: number;
 }
 

@@ -1,5 +1,5 @@
 import { creditsOf, partOf } from "./stripe-life-credits.ts";
-import type { Paid } from "./stripe-life-credits.ts";
+import type { LifePrice, Paid } from "./stripe-life-credits.ts";
 import { checkoutFact, invoiceFact, subscriptionFact } from "./till.ts";
 import type { Customer, Fact } from "./till.ts";
 
@@ -37,11 +37,6 @@ export type Act = (typeof acts)[number];
 const day = 86_400;
 const owing = new Set(["past_due", "unpaid"]);
 
-interface Price {
-  plan: LifePlan;
-  every: "month" | "year";
-}
-
 /** One subscription's life at Stripe, from its own rules: its object, the events that tell of it, and what it has paid. */
 export class StripeLife {
   readonly told: Told[] = [];
@@ -50,7 +45,7 @@ export class StripeLife {
   readonly #id: string;
   readonly #plans: readonly LifePlan[];
   readonly #trial_days: number;
-  #price: Price;
+  #price: LifePrice;
   #open: Paid[] = [];
   #invoices = 0;
   #object: Record<string, unknown> & {
@@ -169,7 +164,7 @@ export class StripeLife {
     this.#become(now, "active");
   }
 
-  #move(now: number, price: Price): void {
+  #move(now: number, price: LifePrice): void {
     const from = this.#price;
     if (price.plan === from.plan && price.every === from.every) return;
     this.#price = price;

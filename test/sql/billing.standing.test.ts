@@ -1,0 +1,245 @@
+import { expect } from "vitest";
+import { Account, advance, call, refusal, rows } from "../support/scenario.ts";
+import type { Db } from "../support/scenario.ts";
+import { test } from "../support/sql.ts";
+import { Till, subscriptionFact } from "../support/till.ts";
+import type { Fact, Offer } from "../support/till.ts";
+
+const now = async (db: Db) => {
+  const [row] = await rows<{ at: number }>(db, "select floor(extract(epoch from ops.now()))::int8 as at");
+  return row?.at ?? 0;
+};
+
+/** A subscription of a plan, of which events tell; `tell(seconds ago, what)`. */
+async function subscribed(db: Db, plan: Offer, more: Record<string, unknown> = {}) {
+  const till = new Till(db);
+  const of = await till.customer();
+  const id = `sub_${crypto.randomUUID()}`;
+  const fact = (wish: Record<string, unknown> = {}): Fact => subscriptionFact(of, id, plan.price, { ...more, ...wish });
+  const tell = async (ago: number, wish: Record<string, unknown> = {}) =>
+    till.send(`customer.subscription.${String(wish["event"] ?? "updated")}`, fact(wish), (await now(db)) - ago);
+  const limit = async (unit: string) => (await new Account(db, { owner: of.workspace, unit }).sums())[0];
+  const row = async () => {
+    const [found] = await rows<{ id: string; version: number; state: string; quantity: number; due: boolean }>(
+      db,
+      "select id, version, state, quantity, sync_due_at is not null as due from billing.subscription where provider_id = $1",
+      [id],
+    );
+    if (found === undefined) throw new Error("it is not there");
+    return found;
+  };
+  const access = async () => {
+    const found = await call<{ refusal: string | null; reason: string | null }>(db, "people.access_of", {
+      workspace_id: of.workspace,
+    });
+    return found.refusal === null ? null : found.reason;
+  };
+  return { till, of, id, fact, tell, limit, row, access };
+}
+
+test("seats are the plan's times the quantity, storage is the plan's; both end with it", async ({ db }) => {
+  const till = new Till(db);
+  const [small, large] = [
+    await till.plan({ seats: 3, storage_bytes: 100 }),
+    await till.plan({ seats: 5, storage_bytes: 900 }),
+  ];
+  const { tell, limit } = await subscribed(db, small);
+  const limits = async () => [await limit("seat"), await limit("byte")];
+  await tell(90, { event: "created" });
+  expect(await limits()).toEqual([3, 100]);
+  await tell(80, { quantity: 4 });
+  expect(await limits()).toEqual([12, 100]);
+  await tell(70, { quantity: 2, price: large.price });
+  expect(await limits()).toEqual([10, 900]);
+  await tell(60, { quantity: 0, price: large.price });
+  expect(await limits()).toEqual([0, 900]);
+  await tell(50, { event: "deleted", status: "canceled", ended_at: await now(db) });
+  expect(await limits()).toEqual([0, 0]);
+});
+
+test("a limit below what is in use throws nobody out: it is a debt, which the next raise pays", async ({ db }) => {
+  const till = new Till(db);
+  const plan = await till.plan({ seats: 3 });
+  const { tell, of } = await subscribed(db, plan);
+  await tell(90, { event: "created", quantity: 2 });
+  const seats = new Account(db, { owner: of.workspace, unit: "seat" });
+  await seats.hold(5);
+  await tell(80, { quantity: 1 });
+  expect(await seats.sums()).toEqual([0, 5, 2]);
+  await tell(70, { quantity: 2 });
+  expect(await seats.sums()).toEqual([1, 5, 0]);
+});
+
+test("B2 who owes writes until the grace is over, is read-only from that moment without any sweep, and writes again when it has paid", async ({
+  db,
+}) => {
+  const { tell, access } = await subscribed(db, await new Till(db).plan({ grace_days: 5 }));
+  await tell(90, { event: "created" });
+  await tell(60, { status: "past_due" });
+  expect(await access()).toBeNull();
+  await advance(db, "5 days -65 seconds");
+  expect(await access()).toBeNull();
+  await advance(db, "10 seconds");
+  expect(await access()).toBe("past_due");
+  await tell(0, { status: "unpaid" });
+  expect(await access()).toBe("unpaid");
+  await advance(db, "2 seconds");
+  await tell(0);
+  expect(await access()).toBeNull();
+});
+
+/** Every order of these. */
+function orders<Item>(items: readonly Item[]): Item[][] {
+  if (items.length < 2) return [[...items]];
+  return items.flatMap((item, i) => orders(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
+}
+
+test("B2 the grace begins with the first moment that it owed since it owed nothing, in every order", async ({ db }) => {
+  const plan = await new Till(db).plan({ grace_days: 5 });
+  const moments: [ago: number, status: string][] = [
+    [500, "past_due"],
+    [400, "active"],
+    [300, "past_due"],
+    [200, "unpaid"],
+  ];
+  for (const order of orders(moments)) {
+    const { till, of, fact } = await subscribed(db, plan);
+    const start = await now(db);
+    for (const [ago, status] of order) await till.send("x", fact({ status }), start - ago);
+    const [from] = await rows<{ ago: number }>(
+      db,
+      "select $2 + 5 * 86400 - extract(epoch from read_only_from)::int8 as ago from people.workspace where id = $1",
+      [of.workspace, start],
+    );
+    expect([order, from?.ago]).toEqual([order, 300]);
+  }
+});
+
+test("paused for want of a payment method is read-only at once, until it is resumed", async ({ db }) => {
+  const { tell, access } = await subscribed(db, await new Till(db).plan({ grace_days: 5 }));
+  await tell(90, { event: "created", status: "trialing" });
+  await tell(60, { event: "paused", status: "paused" });
+  expect(await access()).toBe("paused");
+  await tell(50, { event: "resumed" });
+  expect(await access()).toBeNull();
+});
+
+test("a workspace whose subscription is over is what the operator's policy says; one that was never paid means nothing", async ({
+  db,
+}) => {
+  const till = new Till(db);
+  const plan = await till.plan();
+  const set = (after_end: string) =>
+    call(db, "billing.set_policy", { after_end, shortfall: "debt", caused_by: "test" });
+  try {
+    for (const [policy, reason] of [
+      ["read_only", "canceled"],
+      ["open", null],
+    ] as const) {
+      await set(policy);
+      const { tell, access } = await subscribed(db, plan);
+      await tell(90, { event: "created" });
+      await tell(60, { event: "deleted", status: "canceled", ended_at: (await now(db)) - 60 });
+      expect([policy, await access()]).toEqual([policy, reason]);
+    }
+    await set("read_only");
+    const { tell, access } = await subscribed(db, plan);
+    await tell(90, { event: "created", status: "incomplete" });
+    await tell(60, { status: "incomplete_expired", ended_at: (await now(db)) - 60 });
+    expect(await access()).toBeNull();
+  } finally {
+    await set("read_only");
+  }
+  expect(await refusal(set("closed"))).toMatchObject({ constraint: "policy_after_end_known" });
+});
+
+test("B2 deleted is final: whatever comes after it, and whoever asks", async ({ db }) => {
+  const { tell, till, row, fact, access } = await subscribed(db, await new Till(db).plan());
+  await tell(60, { event: "deleted", status: "canceled", ended_at: (await now(db)) - 60 });
+  for (const [ago, more] of [
+    [90, { event: "created" }],
+    [60, {}],
+    [10, {}],
+    [0, { status: "past_due" }],
+  ] as const) {
+    expect(await tell(ago, more)).toMatchObject({ outcome: "final" });
+  }
+  const { id, version } = await row();
+  const answer = { id, generation: version, asked_at: new Date().toISOString(), fact: JSON.stringify(fact()) };
+  expect(await call(till.db, "billing.sync_subscription", answer)).toEqual({ id, outcome: "final" });
+  expect(await row()).toMatchObject({ state: "canceled", version, due: false });
+  expect(await access()).toBe("canceled");
+});
+
+const ask = async (db: Db) => {
+  const claimed = await call<{ ids: string[]; generations: number[]; asked_at: string }>(db, "billing.claim_syncs", {
+    batch: 100,
+    lease: "1 minute",
+  });
+  return (id: string, fact: Fact | null) =>
+    call<{ outcome: string }>(db, "billing.sync_subscription", {
+      id,
+      generation: claimed.generations[claimed.ids.indexOf(id)] ?? -1,
+      asked_at: claimed.asked_at,
+      fact: fact === null ? null : JSON.stringify(fact),
+    });
+};
+
+test("B2 an answer that is older than a doubt does not settle it, whether it agrees with the row or not", async ({
+  db,
+}) => {
+  for (const older of [{}, { quantity: 3 }, null]) {
+    const { tell, row, fact } = await subscribed(db, await new Till(db).plan());
+    await tell(60, { event: "created" });
+    expect(await tell(50)).toMatchObject({ outcome: "same" });
+    expect(await tell(50, { quantity: 2 })).toMatchObject({ outcome: "tie" });
+    const { id } = await row();
+    const answer = await ask(db);
+    // Meanwhile something is told that nobody can place.
+    expect(await tell(50, { quantity: 5 })).toMatchObject({ outcome: "tie" });
+    const late = older === null ? null : fact(older);
+    expect(await answer(id, late)).toMatchObject({
+      outcome: late !== null && late["quantity"] === 1 ? "same" : "moved_on",
+    });
+    expect(await row()).toMatchObject({ quantity: 1, due: true });
+    expect(await (await ask(db))(id, fact({ quantity: 5 }))).toMatchObject({ outcome: "written" });
+    expect(await row()).toMatchObject({ quantity: 5, due: false });
+    // What was told before the object was fetched is in doubt, and not simply believed.
+    expect(await tell(10, { quantity: 7 })).toMatchObject({ outcome: "doubt" });
+    expect(await (await ask(db))(id, fact({ quantity: 5 }))).toMatchObject({ outcome: "same" });
+    expect(await row()).toMatchObject({ quantity: 5, due: false });
+  }
+});
+
+test("B2 a doubt steps the generation also where the row is due already", async ({ db }) => {
+  const { tell, till, row, fact, of } = await subscribed(db, await new Till(db).plan());
+  await tell(60, { event: "created" });
+  await tell(50);
+  await tell(50, { quantity: 2 });
+  const change = { workspace_id: of.workspace, change: "quantity", plan_code: null, plan_number: null, quantity: 2 };
+  const asked = await call<{ id: string; generation: number; asked_at: string }>(till.db, "billing.begin_change", {
+    ...change,
+    caused_by: "test",
+  });
+  await tell(50, { quantity: 9 });
+  const { id, generation, asked_at } = asked;
+  const answer = { id, generation, asked_at, fact: JSON.stringify(fact({ quantity: 2 })) };
+  expect(await call(db, "billing.sync_subscription", answer)).toMatchObject({ outcome: "moved_on" });
+  expect(await row()).toMatchObject({ quantity: 1, due: true });
+});
+
+test("a subscription that the provider does not know is left as it is, under an alarm", async ({ db }) => {
+  const { tell, row, id } = await subscribed(db, await new Till(db).plan());
+  await tell(60, { event: "created" });
+  await tell(50);
+  await tell(50, { quantity: 2 });
+  const { id: ours } = await row();
+  expect(await (await ask(db))(ours, null)).toMatchObject({ outcome: "gone" });
+  expect(await row()).toMatchObject({ state: "active", due: false });
+  const alarms = await rows(db, "select from ops.alarm where code = 'subscription_unknown_there' and subject = $1", [
+    id,
+  ]);
+  expect(alarms).toHaveLength(1);
+  const unknown = { id: crypto.randomUUID(), generation: 1, asked_at: new Date().toISOString(), fact: null };
+  expect(await refusal(call(db, "billing.sync_subscription", unknown))).toEqual({ code: "not_found" });
+});
