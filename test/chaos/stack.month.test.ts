@@ -7,6 +7,8 @@ import type { Address } from "../support/stack.ts";
 // A month is some seconds on a quiet machine; a busy one may take minutes.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 240_000 });
 
+const day = 86_400_000;
+
 let folder: StackFolder;
 
 beforeEach(() => {
@@ -174,11 +176,31 @@ test("what a page of Stripe in miniature does to the clock, it does to the whole
   const found = await folder.running(folder.start());
   const person = new Person(found);
   await person.buy({ plan: "pro" });
-  const now = new Date(Date.parse(await standInsTime(found)) + 20 * 86_400_000).toISOString();
+  const now = new Date(Date.parse(await standInsTime(found)) + 20 * day).toISOString();
   expect(await click(`${found.stripe_url}/miniature/clock`, { now })).toBe(303);
   const clock = z.object({ now: z.string() }).parse(await (await fetch(`${found.dev_url}/clock`)).json());
   expect(Date.parse(clock.now)).toBeGreaterThanOrEqual(Date.parse(now));
   expect(await person.subscription()).toMatchObject({ state: "active" });
+});
+
+test("Ctrl-C in the middle of a journey ends it between two steps, and the clocks agree after the next start", async () => {
+  const stack = folder.start();
+  const found = await folder.running(stack);
+  const before = Date.parse(await standInsTime(found));
+  await new Person(found).buy({ plan: "pro" });
+  const cut = fetch(`${found.dev_url}/clock`, { method: "POST", body: '{"advance":"50 years"}' }).catch(() => null);
+  await expect
+    .poll(async () => Date.parse(await standInsTime(found)) - before, { timeout: 60_000 })
+    .toBeGreaterThan(day);
+  stack.child.kill("SIGINT");
+  expect(await stack.exit).toBe(0);
+  await cut;
+
+  const again = await folder.running(folder.start());
+  const { now } = z.object({ now: z.string() }).parse(await (await fetch(`${again.dev_url}/clock`)).json());
+  const apart = Date.parse(now) - Date.parse(await standInsTime(again));
+  expect(Math.abs(apart)).toBeLessThan(60_000);
+  expect(Date.parse(now) - before).toBeLessThan(49 * 365 * day);
 });
 
 /** What the stand-in's first page says that the time is. */
