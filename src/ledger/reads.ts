@@ -101,10 +101,13 @@ export async function listHolds(c: AppContext, workspace: string, page: Page, st
   return rows.map(shownHold);
 }
 
-/** The pool of each entry's lot, in the order of the entries. */
+/**
+ * The pool of each entry's lot, in the order of the entries. The columns are named by hand: in a query of one table drizzle
+ * leaves its name out, and within the subquery `owner_id` would be the lot's own.
+ */
 const pools = sql<(string | null)[]>`array(
-  select ${lot.pool}::text from unnest(${transaction.lots}) with ordinality e(lot_id, position)
-    left join ${lot} on ${lot.owner_id} = ${transaction.owner_id} and ${lot.unit} = ${transaction.unit} and ${lot.id} = e.lot_id
+  select l.pool::text from unnest("transaction".lots) with ordinality e(lot_id, position)
+    left join ${lot} l on l.owner_id = "transaction".owner_id and l.unit = "transaction".unit and l.id = e.lot_id
    order by e.position)`;
 
 /** A page of transactions, newest first, and one more. */

@@ -4,22 +4,39 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "vitest";
-import { Api } from "../support/api.ts";
+import { readPlanFile, seed } from "../../db/tool/seed.ts";
+import { openMarket } from "../support/market.ts";
 import { examples, section } from "../support/readme.ts";
 import { test as base } from "../support/world.ts";
+import { projectRoot } from "../world/bundle.ts";
+import { withClient } from "../world/roles.ts";
 
-/** A folder that looks to README's commands like a checkout with `npm run dev` running. */
-const test = base.extend("folder", async ({ world }, { onCleanup }) => {
-  const folder = mkdtempSync(join(tmpdir(), "tollgate-readme-"));
-  onCleanup(() => rmSync(folder, { recursive: true, force: true }));
-  const { id } = await new Api(world.url, world.operatorKey).workspace();
-  mkdirSync(join(folder, ".tollgate"));
-  writeFileSync(
-    join(folder, ".tollgate/dev.json"),
-    JSON.stringify({ url: world.url, operator_key: world.operatorKey, workspace_id: id }),
-  );
-  return folder;
-});
+/** A folder that looks to README's commands like a checkout with `npm run dev` running, and what runs behind it. */
+const test = base
+  .extend("market", async ({ world }, { onCleanup }) => {
+    const market = await openMarket(world);
+    onCleanup(() => market.stripe.stop());
+    const plans = readPlanFile(join(projectRoot, "db/plans.json"));
+    await withClient(world.database.ownerUrl, (owner) => seed(owner, plans, () => undefined));
+    await market.publish();
+    return market;
+  })
+  .extend("folder", async ({ world, market }, { onCleanup }) => {
+    const folder = mkdtempSync(join(tmpdir(), "tollgate-readme-"));
+    onCleanup(() => rmSync(folder, { recursive: true, force: true }));
+    const { id } = await market.api.workspace();
+    mkdirSync(join(folder, ".tollgate"));
+    writeFileSync(
+      join(folder, ".tollgate/dev.json"),
+      JSON.stringify({
+        url: market.worker.url,
+        operator_key: world.operatorKey,
+        workspace_id: id,
+        dev_url: "http://localhost:3000",
+      }),
+    );
+    return folder;
+  });
 
 test("B5 what README has one type answers what README says, from the quick start to the audit", async ({ folder }) => {
   const told = examples(section("Quick start") + section("The API, by curl"));
@@ -58,6 +75,8 @@ class Names {
       .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>")
       .replaceAll(/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/g, (id) => this.#name("id", id))
       .replaceAll(/tg_[A-Za-z0-9_-]+/g, (key) => `<key of ${key.length}>`)
+      .replaceAll(/http:\/\/127\.0\.0\.1:\d+\/pay\/\w+/g, "<page>")
+      .replaceAll(/\bcs_test_\w+/g, "<session>")
       .replaceAll(/"next_cursor":"[\w-]{22}"/g, '"next_cursor":"<cursor>"');
     const parsed: unknown = JSON.parse(text);
     return typeof parsed === "object" && parsed !== null ? parsed : {};
