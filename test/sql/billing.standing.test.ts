@@ -17,7 +17,7 @@ async function subscribed(db: Db, plan: Offer, more: Record<string, unknown> = {
   const id = `sub_${crypto.randomUUID()}`;
   const fact = (wish: Record<string, unknown> = {}): Fact => subscriptionFact(of, id, plan.price, { ...more, ...wish });
   const tell = async (ago: number, wish: Record<string, unknown> = {}) =>
-    till.send(`customer.subscription.${String(wish["event"] ?? "updated")}`, fact(wish), (await now(db)) - ago);
+    till.send("customer.subscription.updated", fact(wish), (await now(db)) - ago);
   const limit = async (unit: string) => (await new Account(db, { owner: of.workspace, unit }).sums())[0];
   const row = async () => {
     const [found] = await rows<{ id: string; version: number; state: string; quantity: number; due: boolean }>(

@@ -100,6 +100,44 @@ const violations: Record<string, string> = {
         on x.sweep = p.sweep and x.subject = p.subject
      where p.subject is null or x.subject is null`,
 
+  "a workspace has one subscription that is kept, while any lives": `
+    select workspace_id::text as subject from billing.subscription
+     where ended_at is null and undone_at is null
+     group by workspace_id having count(*) filter (where superseded_by is null) <> 1`,
+
+  "a subscription is superseded by another of its workspace": `
+    select s.id::text as subject from billing.subscription s
+      left join billing.subscription k on k.id = s.superseded_by and k.workspace_id = s.workspace_id and k.id <> s.id
+     where s.superseded_by is not null and k.id is null`,
+
+  "a period that was given has its transaction": `
+    select r.invoice as subject from billing.renewal r
+      join billing.subscription s on s.id = r.subscription_id
+     where r.kind = 'period' and r.state = 'given' and not exists (
+       select from ledger.transaction t
+        where t.owner_id = s.workspace_id and t.idempotency_key = 'tg:invoice:' || r.invoice and t.kind = 'reset')`,
+
+  "what a subscription was renewed for is the newest period that it gave": `
+    select s.id::text as subject from billing.subscription s
+     where s.renewed_from is distinct from (
+       select max(r.starts_at) from billing.renewal r
+        where r.subscription_id = s.id and r.kind = 'period' and r.state = 'given')`,
+
+  "of a subscription that is over nothing is due, and nothing waits": `
+    select s.id::text as subject from billing.subscription s
+     where s.ended_at is not null and (s.sync_due_at is not null
+       or exists (select from billing.renewal r where r.subscription_id = s.id and r.state = 'waiting'))`,
+
+  "a workspace whose subscription owes has an end of its grace": `
+    select s.id::text as subject from billing.subscription s
+      join people.workspace w on w.id = s.workspace_id
+     where s.superseded_by is null and s.state in ('past_due', 'unpaid')
+       and (w.read_only_from is null or s.past_due_since is null or w.read_only_reason <> s.state)`,
+
+  "an event that is to be tried again has its time, and no other": `
+    select id as subject from ops.event
+     where (state in ('parked', 'failed', 'fetching')) <> (next_attempt_at is not null)`,
+
   "each owner's ledger.verify agrees": `
     select o.owner_id || ' ' || array_to_string(v.names, ',') || ' ' || array_to_string(v.oks, ',') as subject
       from (select distinct owner_id from ledger.account) o
@@ -141,8 +179,15 @@ const tables = [
   "ops.audit",
   "ops.alarm",
   "ops.parked",
+  "ops.event",
   "people.workspace",
   "people.api_key",
+  "billing.subscription",
+  "billing.renewal",
+  "payments.purchase",
+  "payments.payment",
+  "payments.intent",
+  "messages.outbox",
 ];
 
 async function assertSweepsRest(db: Pool): Promise<void> {
