@@ -95,6 +95,10 @@ test("the clock moves forward by the dev server, and only forward", async () => 
   expect(page.status).toBe(403);
   expect(await (await fetch(`${found.dev_url}/clock`)).json()).toMatchObject({ offset: "31 days" });
   expect(await (await fetch(`${found.dev_url}/tick`, { method: "POST" })).json()).toEqual({ tick: "ok" });
+  // The shop's pages say what the API says, of a workspace that there is.
+  const thanks = async (of: string): Promise<string> => await (await fetch(`${found.dev_url}/thanks${of}`)).text();
+  expect(await thanks("")).toContain('<strong id="credits">0</strong>');
+  expect(await thanks("?workspace=..%2F<script>")).toMatch(/no such workspace(?![^]*script)/);
 });
 
 test("a stack that was killed leaves nothing that the next start cannot clear", async () => {
