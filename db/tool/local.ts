@@ -27,15 +27,15 @@ export function ownerUrl(): string {
 }
 
 /**
- * The Stripe account: STRIPE_SECRET_KEY (and STRIPE_API_BASE) of the environment, else of .dev.vars; else the stand-in of the
- * local stack, where that is the database too.
+ * The Stripe account: the stand-in of the local stack, where its database is the one; else STRIPE_SECRET_KEY (and
+ * STRIPE_API_BASE) of the environment, else of .dev.vars. A stack that runs the stand-in must not get a real account's prices.
  */
 export function stripeAccount(): StripeAccount {
   const vars = { ...devVars(), ...process.env };
   const stack = (process.env["DATABASE_URL"] ?? "") === "" ? localStack() : null;
   const given = { STRIPE_SECRET_KEY: vars["STRIPE_SECRET_KEY"], STRIPE_API_BASE: vars["STRIPE_API_BASE"] };
   const standIn = { STRIPE_SECRET_KEY: "sk_test_local", STRIPE_API_BASE: stack?.stripe_url ?? undefined };
-  const local = (given.STRIPE_SECRET_KEY ?? "") === "" && standIn.STRIPE_API_BASE !== undefined;
+  const local = standIn.STRIPE_API_BASE !== undefined;
   const { stripe } = bound({ DATABASE_URL: ownerUrl(), ...(local ? standIn : given) });
   if (stripe === null) {
     throw new Error("Which Stripe account? Set STRIPE_SECRET_KEY to its secret key (sk_test_… or sk_live_…).");

@@ -36,7 +36,7 @@ const help = `npm run stripe:setup -- [address]
   Makes products, prices and, for the Worker's address (https://tollgate.example.workers.dev), the webhook's endpoint at
   Stripe, and writes the prices' ids to the database. What is there already stays.
   DATABASE_URL: the owner's connection string (without it: the local stack's). STRIPE_SECRET_KEY: the account, in the
-  environment or in .dev.vars (without it: the local stack's own Stripe).`;
+  environment or in .dev.vars (of a local stack that runs its own Stripe: that one).`;
 
 runAsCommand(import.meta, async () => {
   const { values, positionals } = parseArgs({
