@@ -4,22 +4,36 @@ import { access } from "./mutations/access.ts";
 import { Lab, failureOf } from "./mutations/lab.ts";
 import { holds } from "./mutations/holds.ts";
 import { house } from "./mutations/house.ts";
+import { inbox } from "./mutations/inbox.ts";
 import { keys } from "./mutations/keys.ts";
+import { outbox } from "./mutations/outbox.ts";
+import { purchases } from "./mutations/purchases.ts";
+import { refunds } from "./mutations/refunds.ts";
 import { returns } from "./mutations/returns.ts";
 import { spending } from "./mutations/spending.ts";
+import { takeBacks } from "./mutations/take-backs.ts";
 
 // That the tests can fail: each guard is taken out once, and its probe must notice. A mutation whose text is no longer
 // found fails too, so that this table cannot fall behind the code.
 
 const test = unwatched.extend("lab", { scope: "file" }, ({ database }) => new Lab(database));
 
-test.for([...spending, ...holds, ...returns, ...keys, ...access, ...house])(
-  "without it somebody notices: $guard",
-  async (mutation, { lab }) => {
-    await mutation.probe(lab);
-    await lab.stands();
-    await lab.without(mutation, async () => {
-      expect(await failureOf(mutation.probe(lab)), "nobody noticed that the guard was gone").not.toBeNull();
-    });
-  },
-);
+test.for([
+  ...spending,
+  ...holds,
+  ...returns,
+  ...keys,
+  ...access,
+  ...house,
+  ...inbox,
+  ...purchases,
+  ...refunds,
+  ...takeBacks,
+  ...outbox,
+])("without it somebody notices: $guard", async (mutation, { lab }) => {
+  await mutation.probe(lab);
+  await lab.stands();
+  await lab.without(mutation, async () => {
+    expect(await failureOf(mutation.probe(lab)), "nobody noticed that the guard was gone").not.toBeNull();
+  });
+});

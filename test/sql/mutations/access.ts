@@ -1,12 +1,23 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import { spending } from "../../support/door.ts";
+import { compose } from "../../../src/db/write.ts";
+import { Door, spending } from "../../support/door.ts";
 import { Account, advance, call, outcome } from "../../support/scenario.ts";
-import type { Mutation } from "./lab.ts";
+import type { Lab, Mutation } from "./lab.ts";
 
 const spend = (workspace: string, key: string) => ({ routine: "ledger.spend", args: spending(1), workspace, key });
 
-/** Who is let in: API keys, their scopes and their workspaces. */
+/** A workspace that is read-only from an interval from now on, and a spend of its own. */
+async function readOnly(lab: Lab, from: string) {
+  const door = await Door.open(lab.db, (routine) => compose(routine, true));
+  const workspace = await door.workspace(10);
+  const act = () => door.write({ routine: "ledger.spend", args: spending(1), workspace, key: "k" });
+  const close = () =>
+    lab.db.query("select people.set_read_only($1, ops.now() + $2::interval, 'past_due')", [workspace, from]);
+  return { act, close };
+}
+
+/** Who is let in: API keys, their scopes and their workspaces; and which workspaces may write. */
 export const access: Mutation[] = [
   {
     guard: "a key of another scope is refused",
@@ -98,6 +109,37 @@ export const access: Mutation[] = [
         granted_by: id,
       });
       expect(await outcome(making)).toBe("forbidden");
+    },
+  },
+  {
+    guard: "a workspace that is read-only is refused",
+    routine: "ops.admit",
+    changes: [["if not admit.even_read_only and admit.replay is null then", "if false then"]],
+    probe: async (lab) => {
+      const { act, close } = await readOnly(lab, "0");
+      await close();
+      expect(await outcome(act())).toBe("workspace_read_only");
+    },
+  },
+  {
+    guard: "what a workspace was answered it is answered again, read-only or not",
+    routine: "ops.admit",
+    changes: [["and admit.replay is null then", "then"]],
+    probe: async (lab) => {
+      const { act, close } = await readOnly(lab, "0");
+      await act();
+      await close();
+      expect(await act()).toMatchObject({ replayed: true });
+    },
+  },
+  {
+    guard: "a grace that lasts refuses nobody",
+    routine: "people.access_of",
+    changes: [["and w.read_only_from <= ops.now()", ""]],
+    probe: async (lab) => {
+      const { act, close } = await readOnly(lab, "1 day");
+      await close();
+      expect(await outcome(act())).toBe("done");
     },
   },
 ];

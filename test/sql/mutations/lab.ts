@@ -125,8 +125,11 @@ export class Lab {
       await client.query("set session_replication_role = replica");
       await client.query(
         `truncate ledger.account, ledger.lot, ledger.hold, ledger.transaction, ops.request, ops.audit, ops.alarm, ops.parked,
-           ops.sweep, ops.sweep_run, people.api_key, people.workspace`,
+           ops.sweep, ops.sweep_run, ops.event, messages.outbox, people.api_key, people.workspace, billing.renewal,
+           billing.subscription, payments.customer, payments.purchase, payments.payment, payments.intent, payments.refund,
+           payments.dispute`,
       );
+      await client.query("update billing.policy set after_end = default, shortfall = default");
       await client.query("update ops.clock set clock_offset = interval '0'");
     });
   }
