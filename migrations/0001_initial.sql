@@ -331,6 +331,7 @@ CREATE TABLE "payments"."purchase" (
 	"provider_id" text,
 	"url" text,
 	"awaits_payment" text,
+	"canceled_at" timestamp with time zone,
 	"subscription_id" uuid,
 	"payment_id" uuid,
 	"lease_token" uuid,
@@ -365,6 +366,7 @@ CREATE TABLE "billing"."renewal" (
 	"amount" "ledger"."amount" NOT NULL,
 	"starts_at" timestamp with time zone NOT NULL,
 	"ends_at" timestamp with time zone NOT NULL,
+	"exact" boolean NOT NULL,
 	"payment_id" uuid NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "renewal_pk" PRIMARY KEY("subscription_id","invoice"),
@@ -1613,13 +1615,13 @@ declare
   v_from bigint;
   v_known record;
 begin
-  select r.state, r.starts_at, r.ends_at into v_known
+  select r.state, r.exact, r.starts_at, r.ends_at into v_known
     from billing.renewal r
    where r.subscription_id = v_id and r.invoice = renew.invoice;
   if found then
-    if renew.exact and (v_known.starts_at, v_known.ends_at) <> (renew.starts_at, renew.ends_at) then
+    if renew.exact and not v_known.exact then
       update billing.renewal r
-         set starts_at = renew.starts_at, ends_at = renew.ends_at
+         set starts_at = renew.starts_at, ends_at = renew.ends_at, exact = true
        where r.subscription_id = v_id and r.invoice = renew.invoice;
       update billing.subscription s
          set renewed_from = renew.starts_at,
@@ -1647,10 +1649,11 @@ begin
     end if;
   end if;
   insert into billing.renewal
-    (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
+    (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, exact, payment_id, created_at)
   values
     (v_id, renew.invoice, renew.kind, 'waiting', v_plan.id, v_plan.price_id,
-     greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.payment_id, ops.now());
+     greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.exact,
+     renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
   return (select r.state from billing.renewal r where r.subscription_id = v_id and r.invoice = renew.invoice);
 end
@@ -4563,29 +4566,30 @@ revoke all on function "ops"."missing_events"(text, text[]) from public, tollgat
 grant execute on function "ops"."missing_events"(text, text[]) to tollgate_worker;
 
 -- @routine ops.move_cursor
--- ops.move_cursor: a pass has read down to `position`; `done`: it has read all, and the next one begins at where it began.
--- Passes at once move it back and forth, and read some twice. One that comes late, when the pass is over, moves nothing: the
--- next begins at the top.
+-- ops.move_cursor: the pass up to `until` has read down to `position`; `done`: it has read all, and the next one begins at where
+-- it began. Whoever is on the same pass at once moves it back and forth, and reads some twice. Who comes late, when that pass is
+-- over, moves nothing: what the next one has not read would be left out.
 -- Callers: worker
 create or replace function ops.move_cursor(
   inout name text,
   "position" text,
   done boolean,
+  until timestamptz,
   out since timestamptz
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   update ops.cursor c
-     set position = case when move_cursor.done or c.until is null then null else move_cursor.position end,
-         since = case when move_cursor.done then coalesce(c.until, c.since) else c.since end,
+     set position = case when move_cursor.done then null else move_cursor.position end,
+         since = case when move_cursor.done then c.until else c.since end,
          until = case when move_cursor.done then null else c.until end
-   where c.name = move_cursor.name
-  returning c.since into move_cursor.since;
+   where c.name = move_cursor.name and c.until = move_cursor.until;
+  select c.since into move_cursor.since from ops.cursor c where c.name = move_cursor.name;
 end
 $$;
-revoke all on function "ops"."move_cursor"(text, text, boolean) from public, tollgate_worker;
-grant execute on function "ops"."move_cursor"(text, text, boolean) to tollgate_worker;
+revoke all on function "ops"."move_cursor"(text, text, boolean, timestamptz) from public, tollgate_worker;
+grant execute on function "ops"."move_cursor"(text, text, boolean, timestamptz) to tollgate_worker;
 
 -- @routine ops.now
 -- ops.now: the only clock. Real time plus the local stack's offset (zero anywhere else; db:check fails otherwise).
@@ -5034,6 +5038,35 @@ end
 $$;
 revoke all on function "ops"."wake_events"(text) from public, tollgate_worker;
 
+-- @routine payments.abandon_checkout
+-- payments.abandon_checkout: the provider refused to make the purchase's session, for good: it is over, so that the next one may be
+-- another. Guarantees: only the claim's holder says so. Locks: the workspace, then the purchase. Refuses: not_found.
+-- Callers: worker
+create or replace function payments.abandon_checkout(
+  inout id uuid,
+  token uuid,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid;
+begin
+  select p.workspace_id into v_workspace from payments.purchase p where p.id = abandon_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_workspace);
+  update payments.purchase p
+     set state = 'canceled', ended_at = ops.now(), check_due_at = null, lease_token = null, leased_until = null
+   where p.id = abandon_checkout.id and p.state = 'pending' and p.provider_id is null
+     and p.lease_token = abandon_checkout.token;
+  select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
+end
+$$;
+revoke all on function "payments"."abandon_checkout"(uuid, uuid) from public, tollgate_worker;
+grant execute on function "payments"."abandon_checkout"(uuid, uuid) to tollgate_worker;
+
 -- @routine payments.apply_charge
 -- payments.apply_charge: a charge tells how much of it was refunded so far. The refunds themselves tell more, and are fetched
 -- when they do not agree. Locks: the intent, the workspace of its payment, then what follows. Callers: ops.apply_event
@@ -5110,7 +5143,8 @@ begin
     return payments.finalize(v_purchase.id, apply_checkout.fact, apply_checkout.caused_by);
   elsif apply_checkout.fact ->> 'status' = 'expired' then
     update payments.purchase p
-       set state = 'expired', ended_at = ops.now(), url = null, check_due_at = null, lease_token = null
+       set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
+           check_due_at = null, lease_token = null
      where p.id = v_purchase.id and p.state = 'pending';
     return case when found then 'expired' else 'known' end;
   elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
@@ -5257,6 +5291,34 @@ begin
 end
 $$;
 revoke all on function "payments"."apply_refund"(text, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.cancel_purchase
+-- payments.cancel_purchase: somebody wants a purchase cancelled. It is, once the provider has ended its session (`session_id`), which
+-- is asked for after this: until then it may still be paid. One that is over stays as it is.
+-- Locks: the workspace, then the purchase. Refuses: not_found (another workspace's too). Callers: worker
+create or replace function payments.cancel_purchase(
+  workspace_id uuid,
+  inout id uuid,
+  out state text,
+  out session_id text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform people.lock_workspace(cancel_purchase.workspace_id);
+  update payments.purchase p set canceled_at = ops.now()
+   where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id and p.state = 'pending'
+     and p.canceled_at is null;
+  select p.state, p.provider_id into cancel_purchase.state, cancel_purchase.session_id
+    from payments.purchase p
+   where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "payments"."cancel_purchase"(uuid, uuid) from public, tollgate_worker;
+grant execute on function "payments"."cancel_purchase"(uuid, uuid) to tollgate_worker;
 
 -- @routine payments.claim_checkout
 -- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
@@ -5974,8 +6036,8 @@ $$;
 revoke all on function "payments"."store_refund"(text, text, jsonb) from public, tollgate_worker;
 
 -- @routine payments.sync_checkout
--- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none, and
--- never had one: the purchase is over.
+-- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none: the
+-- purchase is over, if it never had one, or a day after that one had to be over (of another account's, nobody will ever tell).
 -- Locks: as payments.apply_checkout. Refuses: not_found. Callers: worker
 create or replace function payments.sync_checkout(
   inout id uuid,
@@ -5994,9 +6056,11 @@ begin
   if sync_checkout.fact is null then
     perform people.lock_workspace(v_row.workspace_id);
     update payments.purchase p
-       set state = 'expired', ended_at = ops.now(), url = null, check_due_at = null, lease_token = null
-     where p.id = sync_checkout.id and p.state = 'pending' and p.provider_id is null
-       and (p.leased_until is null or p.leased_until <= ops.now());
+       set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
+           check_due_at = null, lease_token = null
+     where p.id = sync_checkout.id and p.state = 'pending'
+       and (p.provider_id is null and (p.leased_until is null or p.leased_until <= ops.now())
+         or p.expires_at + interval '1 day' <= ops.now());
   else
     perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
   end if;

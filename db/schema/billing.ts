@@ -185,6 +185,7 @@ export const subscription = billing.table(
  * What each invoice gave to its subscription's workspace, once for ever: a period's credits (`period`) or the difference of
  * a change of plan within one (`upgrade`). `amount`: the plan's credits, or by how many the change raised them. `given`;
  * `waiting` for its period, or for it to be known which of two subscriptions is kept; `late`: its period, or all, was over.
+ * `exact`: its period is the invoice's own, and not about what its checkout made one expect: it stands.
  * Growth: one row per paid invoice, kept for ever.
  */
 export const renewal = billing.table(
@@ -199,6 +200,7 @@ export const renewal = billing.table(
     amount: amount().notNull(),
     starts_at: time().notNull(),
     ends_at: time().notNull(),
+    exact: boolean().notNull(),
     payment_id: uuid().notNull(),
     created_at: time().notNull(),
   },

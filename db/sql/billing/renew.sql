@@ -29,13 +29,13 @@ declare
   v_from bigint;
   v_known record;
 begin
-  select r.state, r.starts_at, r.ends_at into v_known
+  select r.state, r.exact, r.starts_at, r.ends_at into v_known
     from billing.renewal r
    where r.subscription_id = v_id and r.invoice = renew.invoice;
   if found then
-    if renew.exact and (v_known.starts_at, v_known.ends_at) <> (renew.starts_at, renew.ends_at) then
+    if renew.exact and not v_known.exact then
       update billing.renewal r
-         set starts_at = renew.starts_at, ends_at = renew.ends_at
+         set starts_at = renew.starts_at, ends_at = renew.ends_at, exact = true
        where r.subscription_id = v_id and r.invoice = renew.invoice;
       update billing.subscription s
          set renewed_from = renew.starts_at,
@@ -63,10 +63,11 @@ begin
     end if;
   end if;
   insert into billing.renewal
-    (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, payment_id, created_at)
+    (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, exact, payment_id, created_at)
   values
     (v_id, renew.invoice, renew.kind, 'waiting', v_plan.id, v_plan.price_id,
-     greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.payment_id, ops.now());
+     greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.exact,
+     renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
   return (select r.state from billing.renewal r where r.subscription_id = v_id and r.invoice = renew.invoice);
 end
