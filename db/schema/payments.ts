@@ -34,6 +34,7 @@ export const customer = payments.table(
 /**
  * Something that a workspace is buying (lifecycle `payments.purchase`). `provider_id`, `url`: the checkout session's, null
  * until it was made (under the lease) with an idempotency key made from this row's id, which the session carries too.
+ * `canceled_at`: somebody asked for it to be cancelled; it is, once the provider has ended its session.
  * `awaits_payment`: the session is over and its payment is on its way. Growth: one row per purchase, kept for ever.
  */
 export const purchase = payments.table(
@@ -57,6 +58,7 @@ export const purchase = payments.table(
     provider_id: text(),
     url: text(),
     awaits_payment: text(),
+    canceled_at: time(),
     subscription_id: uuid(),
     payment_id: uuid(),
     lease_token: uuid(),

@@ -10,7 +10,7 @@ import { createPortal } from "../outside/stripe/portal.ts";
 import type { checkoutBody } from "./model.ts";
 import { refusePlaces } from "./places.ts";
 import { customerOf } from "./reads.ts";
-import { claimCheckout, recordCustomer, recordSession, type Started, startCheckout } from "./store.ts";
+import { abandonCheckout, claimCheckout, recordCustomer, recordSession, type Started, startCheckout } from "./store.ts";
 
 /** How long a caller waits for another one that makes the same customer or session; a lease is longer than any call of Stripe's. */
 const patience_ms = 8_000;
@@ -91,7 +91,7 @@ async function makeSession(
   row: Started & { customer: string; token: string },
 ): Promise<Started> {
   if (row.price_provider_id === null) throw new Problem("price_not_published");
-  const made = await createCheckout(account, {
+  const order = {
     purchase: row.id,
     workspace,
     customer: row.customer,
@@ -102,6 +102,11 @@ async function makeSession(
     success_url: row.success_url,
     cancel_url: row.cancel_url,
     expires_at: row.expires_at,
+  };
+  const made = await createCheckout(account, order).catch(async (error: unknown) => {
+    // Stripe keeps a refusal under the key: this purchase can never be paid, and must not stand in the way of another.
+    if (error instanceof Problem && error.code === "provider_refused") await abandonCheckout(c, row.id, row.token);
+    throw error;
   });
   const stands = await recordSession(c, { id: row.id, token: row.token, ...made });
   // The purchase was ended while its session was made: nobody may pay that one.

@@ -4,19 +4,20 @@ import { Problem } from "../http/problem.ts";
 import { stripeOf } from "../outside/account.ts";
 import { expireCheckout, findCheckout } from "../outside/stripe/checkout.ts";
 import { customerOf, getPurchase } from "./reads.ts";
-import { syncCheckoutCall } from "./store.ts";
+import { beginCancel, syncCheckoutCall } from "./store.ts";
 
 /**
  * Makes a purchase impossible to pay: its session is expired at Stripe, and what Stripe says of it then is written. One that
- * was paid meanwhile is paid; one that is over stays as it is. Refuses `not_found`.
+ * was paid meanwhile is paid; one that is over stays as it is. What is asked for is written down first, so that it is
+ * `canceled` whoever hears of the end first. Refuses `not_found`.
  */
 export async function cancelPurchase(c: AppContext, workspace: string, id: string) {
-  const before = await getPurchase(c, workspace, id);
-  if (before === null) throw new Problem("not_found");
-  if (before.state !== "pending") return before.shown;
-  const session = before.session_id ?? (await unwrittenSession(c, workspace, id));
-  const fact = session === null ? null : await expireCheckout(stripeOf(c), session);
-  await call(c.get("database"), syncCheckoutCall, { id, fact }, c.get("trace"));
+  const asked = await beginCancel(c, workspace, id);
+  if (asked.state === "pending") {
+    const session = asked.session_id ?? (await unwrittenSession(c, workspace, id));
+    const fact = session === null ? null : await expireCheckout(stripeOf(c), session);
+    await call(c.get("database"), syncCheckoutCall, { id, fact }, c.get("trace"));
+  }
   const after = await getPurchase(c, workspace, id);
   if (after === null) throw new Problem("not_found");
   // Somebody is making its session just now: it is not ended before that is known.

@@ -86,8 +86,30 @@ export const syncCheckoutCall = routine({
   result: z.object({ id: z.string(), state }),
 });
 
+const cancelPurchaseCall = routine({
+  name: "payments.cancel_purchase",
+  context: { workspace_id: "workspace_id" },
+  args: z.strictObject({ id: z.string() }),
+  result: z.object({ id: z.string(), state, session_id: text }),
+});
+
+const abandonCheckoutCall = routine({
+  name: "payments.abandon_checkout",
+  context: {},
+  args: z.strictObject({ id: z.string(), token: z.string() }),
+  result: z.object({ id: z.string(), state }),
+});
+
 /** Every routine that this store calls, for the contract test. */
-export const calls = [startCheckoutCall, claimCheckoutCall, recordCustomerCall, recordSessionCall, syncCheckoutCall];
+export const calls = [
+  startCheckoutCall,
+  claimCheckoutCall,
+  recordCustomerCall,
+  recordSessionCall,
+  syncCheckoutCall,
+  cancelPurchaseCall,
+  abandonCheckoutCall,
+];
 
 /**
  * Begins a purchase, or answers the one of this plan that is open. Refuses what is not sold so, `price_not_published`,
@@ -126,4 +148,14 @@ export async function recordCustomer(c: AppContext, made: z.infer<typeof recordC
 /** Keeps the session that was made under the token; answers what stands. */
 export async function recordSession(c: AppContext, made: z.infer<typeof recordSessionCall.args>) {
   return call(c.get("database"), recordSessionCall, made, c.get("trace"));
+}
+
+/** Writes down that a purchase is to be cancelled; answers how it stands, and which session is to be ended. Refuses `not_found`. */
+export async function beginCancel(c: AppContext, workspace: string, id: string) {
+  return write(c, { routine: cancelPurchaseCall, args: { id }, scope: "billing:write", workspace });
+}
+
+/** Ends a purchase whose session Stripe refused to make under this token. */
+export async function abandonCheckout(c: AppContext, id: string, token: string): Promise<void> {
+  await call(c.get("database"), abandonCheckoutCall, { id, token }, c.get("trace"));
 }

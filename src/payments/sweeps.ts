@@ -96,7 +96,7 @@ const list = "stripe_customers";
 
 /** A page of our customers is asked for at Stripe: one that was deleted there is deleted here, one that is unknown is reported. */
 async function customers(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { position } = await shift.call(openCursorCall, { name: list, overlap: "0", furthest: "30 days" });
+  const { until, position } = await shift.call(openCursorCall, { name: list, overlap: "0", furthest: "30 days" });
   const { ids } = await shift.call(customersAfterCall, { provider, after: position, batch });
   const done = await shift.each(
     ids,
@@ -110,7 +110,7 @@ async function customers(shift: Shift, account: StripeAccount): Promise<Done> {
   // What the budget cut off is asked for by the next run.
   const more = ids.length === batch || done.processed + done.failed < ids.length;
   const last = ids[done.processed + done.failed - 1] ?? position;
-  await shift.call(moveCursorCall, { name: list, position: more ? last : null, done: !more });
+  await shift.call(moveCursorCall, { name: list, position: more ? last : null, done: !more, until });
   return { ...done, more };
 }
 

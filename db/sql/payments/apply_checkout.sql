@@ -43,7 +43,8 @@ begin
     return payments.finalize(v_purchase.id, apply_checkout.fact, apply_checkout.caused_by);
   elsif apply_checkout.fact ->> 'status' = 'expired' then
     update payments.purchase p
-       set state = 'expired', ended_at = ops.now(), url = null, check_due_at = null, lease_token = null
+       set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
+           check_due_at = null, lease_token = null
      where p.id = v_purchase.id and p.state = 'pending';
     return case when found then 'expired' else 'known' end;
   elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
