@@ -69,7 +69,7 @@ async function compare(shift: Shift, account: StripeAccount): Promise<Done> {
   const { until, position } = await shift.call(openCursorCall, { name: list, overlap: "0", furthest: "1 day" });
   const page = await shift.ask(() => listSubscriptions(account, position));
   if (page === null) {
-    await shift.call(moveCursorCall, { name: list, position: null, done: false });
+    await shift.call(moveCursorCall, { name: list, position: null, done: false, until });
     return { processed: 0, failed: 0, more: true };
   }
   const { marked, missing } = await shift.call(compareCall, { facts: JSON.stringify(page.data), asked_at: until });
@@ -83,7 +83,7 @@ async function compare(shift: Shift, account: StripeAccount): Promise<Done> {
   );
   const done = { processed: marked + adopted.processed, failed: adopted.failed };
   if (page.next !== null) {
-    await shift.call(moveCursorCall, { name: list, position: page.next, done: false });
+    await shift.call(moveCursorCall, { name: list, position: page.next, done: false, until });
     return { ...done, more: true };
   }
   for (let more = true; more;) {
@@ -93,7 +93,7 @@ async function compare(shift: Shift, account: StripeAccount): Promise<Done> {
     done.processed += unlisted.processed;
     more = unlisted.more;
   }
-  await shift.call(moveCursorCall, { name: list, position: null, done: true });
+  await shift.call(moveCursorCall, { name: list, position: null, done: true, until });
   return { ...done, more: false };
 }
 

@@ -41,7 +41,7 @@ async function events(shift: Shift, account: StripeAccount): Promise<Done> {
   });
   const page = await shift.ask(() => listEvents(account, { since, until, after: position }));
   if (page === null) {
-    await shift.call(moveCursorCall, { name: list, position: null, done: false });
+    await shift.call(moveCursorCall, { name: list, position: null, done: false, until });
     return { processed: 0, failed: 0, more: true };
   }
   const listed: { arrival: Arrival; payload: string }[] = [];
@@ -65,7 +65,7 @@ async function events(shift: Shift, account: StripeAccount): Promise<Done> {
     await shift.call(receiveCall, received(arrival, payload));
     processed += 1;
   }
-  await shift.call(moveCursorCall, { name: list, position: page.next, done: page.next === null });
+  await shift.call(moveCursorCall, { name: list, position: page.next, done: page.next === null, until });
   return { processed, failed, more: page.next !== null };
 }
 

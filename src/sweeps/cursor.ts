@@ -10,10 +10,10 @@ export const openCursorCall = routine({
   result: z.object({ since: instant, until: instant, position: z.string().nullable() }),
 });
 
-/** How far a pass has come. */
+/** How far the pass up to `until` has come; late, when that pass is over, it moves nothing. */
 export const moveCursorCall = routine({
   name: "ops.move_cursor",
   context: {},
-  args: z.strictObject({ name: z.string(), position: z.string().nullable(), done: z.boolean() }),
+  args: z.strictObject({ name: z.string(), position: z.string().nullable(), done: z.boolean(), until: z.string() }),
   result: z.object({ name: z.string(), since: instant }),
 });

@@ -212,16 +212,16 @@ describe("how far a list was read", () => {
       furthest: "30 days",
     });
   // By place: `position` is a word of Postgres's own.
-  const move = (db: Pool, name: string, position: string | null, done: boolean) =>
-    db.query("select since from ops.move_cursor($1, $2, $3)", [name, position, done]);
+  const move = (db: Pool, name: string, position: string | null, done: boolean, until: string) =>
+    db.query("select since from ops.move_cursor($1, $2, $3, $4)", [name, position, done, until]);
 
   test("a pass goes on where it was, and the next begins where it began", async ({ db }) => {
     const first = await open(db, "list");
     expect(first.position).toBeNull();
-    await move(db, "list", "evt_5", false);
+    await move(db, "list", "evt_5", false, first.until);
     await advance(db, "1 minute");
     expect(await open(db, "list")).toMatchObject({ until: first.until, position: "evt_5" });
-    await move(db, "list", null, true);
+    await move(db, "list", null, true, first.until);
     const next = await open(db, "list");
     expect(next.position).toBeNull();
     const [gap] = await rows(db, "select $1::timestamptz - $2::timestamptz = interval '1 hour' as is_overlap", [
@@ -232,16 +232,22 @@ describe("how far a list was read", () => {
   });
 
   test("one that comes late, when the pass is over, leaves no position to the next", async ({ db }) => {
-    await open(db, "late");
-    await open(db, "late");
-    await move(db, "late", null, true);
-    await move(db, "late", "evt_old", false);
-    expect(await open(db, "late")).toMatchObject({ position: null });
+    const [first, same] = [await open(db, "late"), await open(db, "late")];
+    expect(same.until).toBe(first.until);
+    await move(db, "late", null, true, first.until);
+    await move(db, "late", "evt_old", false, first.until);
+    const next = await open(db, "late");
+    expect(next.position).toBeNull();
+    // Nor does it end that one, or set it back.
+    await move(db, "late", "evt_new", false, next.until);
+    await move(db, "late", "evt_old", false, first.until);
+    await move(db, "late", null, true, first.until);
+    expect(await open(db, "late")).toMatchObject({ until: next.until, position: "evt_new" });
   });
 
   test("after an outage of months, no further back than what the outside keeps", async ({ db }) => {
-    await open(db, "outage");
-    await move(db, "outage", null, true);
+    const { until } = await open(db, "outage");
+    await move(db, "outage", null, true, until);
     await advance(db, "90 days");
     const { since } = await open(db, "outage");
     const [age] = await rows(db, "select ops.now() - $1::timestamptz < interval '30 days 2 hours' as is_near", [since]);
