@@ -255,4 +255,27 @@ export const inbox: Mutation[] = [
       );
     },
   },
+  {
+    guard: "who comes late, when a pass is over, does not set the next one back",
+    routine: "ops.move_cursor",
+    changes: [["and c.until = move_cursor.until", ""]],
+    probe: async (lab) => {
+      const name = `list of ${new Till(lab.db).event("x", null).id}`;
+      const open = async () =>
+        (
+          await rows<{ until: string; position: string | null }>(
+            lab.db,
+            "select until, position from ops.open_cursor($1, '1 hour', '30 days')",
+            [name],
+          )
+        )[0];
+      const move = (position: string | null, done: boolean, until: string | undefined) =>
+        lab.db.query("select ops.move_cursor($1, $2, $3, $4)", [name, position, done, until]);
+      const first = await open();
+      await move(null, true, first?.until);
+      await open();
+      await move("evt_old", false, first?.until);
+      expect(await open()).toMatchObject({ position: null });
+    },
+  },
 ];
