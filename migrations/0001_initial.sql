@@ -686,7 +686,8 @@ grant execute on function "billing"."begin_change"(uuid, text, text, integer, in
 
 -- @routine billing.choose_live
 -- billing.choose_live: which of a workspace's subscriptions is kept: the one that is, until it is over, or was never paid and
--- another one is (of one that has given what an invoice paid for, the state is only not known yet). One that is kept now, and was superseded, gives what its invoices had been waiting to give.
+-- another one is (of one that has given what an invoice paid for, the state is only not known yet). One that is kept now, and was
+-- superseded, gives what its invoices had been waiting to give.
 -- Locks: the caller holds the workspace's row; then the subscriptions. Callers: billing.write_state, billing.note_checkout
 create or replace function billing.choose_live(workspace_id uuid, caused_by text)
   returns void
@@ -1937,9 +1938,10 @@ begin
     -- What its invoices wait for comes no more.
     perform billing.give_waiting(write_state.id, write_state.caused_by);
   else
-    -- Of what was fetched within a second, an event of that second may tell the later half.
-    perform billing.note_owing(write_state.id, v_status,
-      coalesce(write_state.seen_at, date_trunc('second', write_state.synced_at) - interval '1 microsecond'));
+    -- Events have whole seconds: one of the second in which it was fetched may tell of its later half.
+    perform billing.note_owing(write_state.id, v_status, date_trunc('second', v_at)
+      - case when write_state.seen_at is null and v_status not in ('past_due', 'unpaid')
+          then interval '1 microsecond' else interval '0' end);
   end if;
   perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
   perform billing.follow(v_row.workspace_id);
@@ -4325,6 +4327,33 @@ end
 $$;
 revoke all on function "ops"."claim_fetches"(text, integer, interval) from public, tollgate_worker;
 grant execute on function "ops"."claim_fetches"(text, integer, interval) to tollgate_worker;
+
+-- @routine ops.claim_sweep
+-- ops.claim_sweep: a person has one sweep run now, whether or not it is due. Guarantees: an audit row in the same statement.
+-- Refuses: sweep_running (somebody runs it, or had begun to less than a lease ago). Locks: the sweep's row. Callers: worker
+create or replace function ops.claim_sweep(
+  inout name text,
+  lease interval,
+  caused_by text,
+  out run_id uuid
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_claimed record;
+begin
+  v_claimed := ops.claim_sweeps(array[claim_sweep.name], array[interval '0'], claim_sweep.lease);
+  if cardinality(v_claimed.run_ids) = 0 then
+    perform ops.refuse('sweep_running');
+  end if;
+  claim_sweep.run_id := v_claimed.run_ids[1];
+  perform ops.record_change(
+    workspace_id => null, actor => claim_sweep.caused_by, action => 'sweep.run', subject => 'sweep:' || claim_sweep.name,
+    detail => jsonb_build_object('run_id', claim_sweep.run_id));
+end
+$$;
+revoke all on function "ops"."claim_sweep"(text, interval, text) from public, tollgate_worker;
+grant execute on function "ops"."claim_sweep"(text, interval, text) to tollgate_worker;
 
 -- @routine ops.claim_sweeps
 -- ops.claim_sweeps: which of these sweeps are due now, each claimed under a lease for one run.

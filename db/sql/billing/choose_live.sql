@@ -1,5 +1,6 @@
 -- billing.choose_live: which of a workspace's subscriptions is kept: the one that is, until it is over, or was never paid and
--- another one is. One that is kept now, and was superseded, gives what its invoices had been waiting to give.
+-- another one is (of one that has given what an invoice paid for, the state is only not known yet). One that is kept now, and was
+-- superseded, gives what its invoices had been waiting to give.
 -- Locks: the caller holds the workspace's row; then the subscriptions. Callers: billing.write_state, billing.note_checkout
 create or replace function billing.choose_live(workspace_id uuid, caused_by text)
   returns void
@@ -9,7 +10,7 @@ declare
   v_kept record;
   v_other record;
 begin
-  select s.id, s.state into v_kept
+  select s.id, s.state = 'incomplete' and s.renewed_from is null as unpaid into v_kept
     from billing.subscription s
    where s.workspace_id = choose_live.workspace_id and s.ended_at is null and s.superseded_by is null;
   select s.id, s.state into v_other
@@ -18,7 +19,7 @@ begin
      and s.undone_at is null
    order by s.state = 'incomplete', s.id
    limit 1;
-  if v_other.id is null or v_kept.id is not null and not (v_kept.state = 'incomplete' and v_other.state <> 'incomplete') then
+  if v_other.id is null or v_kept.id is not null and not (v_kept.unpaid and v_other.state <> 'incomplete') then
     return;
   end if;
   update billing.subscription s set superseded_by = v_other.id

@@ -72,9 +72,10 @@ begin
     -- What its invoices wait for comes no more.
     perform billing.give_waiting(write_state.id, write_state.caused_by);
   else
-    -- Of what was fetched within a second, an event of that second may tell the later half.
-    perform billing.note_owing(write_state.id, v_status,
-      coalesce(write_state.seen_at, date_trunc('second', write_state.synced_at) - interval '1 microsecond'));
+    -- Events have whole seconds: one of the second in which it was fetched may tell of its later half.
+    perform billing.note_owing(write_state.id, v_status, date_trunc('second', v_at)
+      - case when write_state.seen_at is null and v_status not in ('past_due', 'unpaid')
+          then interval '1 microsecond' else interval '0' end);
   end if;
   perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
   perform billing.follow(v_row.workspace_id);

@@ -90,6 +90,20 @@ export const standing: Mutation[] = [
     },
   },
   {
+    guard: "B2 one whose invoice gave is not unpaid, only not told of yet",
+    routine: "billing.choose_live",
+    changes: [[" and s.renewed_from is null", ""]],
+    probe: async (lab) => {
+      const first = await Told.open(lab);
+      const other = await Told.open(lab, {}, first.of);
+      await other.pay(other.period(0));
+      await first.tell(90, { event: "created" });
+      await first.pay(first.period(0));
+      await first.tell(80, { event: "deleted", status: "canceled", ended_at: 1_790_000_000 });
+      expect(await other.credits()).toEqual({ subscription: 20 });
+    },
+  },
+  {
     guard: "nobody is undone before the provider has said of both that they live",
     routine: "billing.settle_duplicate",
     changes: [
