@@ -1832,9 +1832,9 @@ grant execute on function "billing"."sync_subscription"(uuid, integer, timestamp
 
 -- @routine billing.upgraded
 -- billing.upgraded: what the changes of plan give in all that were made from `starts_at` on and before `before` (null: open), in a
--- period that began with `began_with` credits. Each credit above those counts once, for the largest part of the period that a
+-- period that began with `began_with` credits. Each credit above those counts once a period, for the largest part of it that a
 -- change to a plan which includes it was made with: so that it is the same in whatever order the changes are told, and nothing is
--- won by going back and forth.
+-- won by going back and forth. A change of interval begins a period of its own, with the credits of the plan that it left.
 -- Callers: billing.in_order
 create or replace function billing.upgraded(subscription_id uuid, starts_at timestamptz, before timestamptz, began_with bigint)
   returns bigint
@@ -1843,22 +1843,29 @@ as $$
 begin
   return (
     with change as materialized (
-      select p.included_credits - r.amount as lower, p.included_credits::bigint as upper,
-             billing.part_of_period(r.subscription_id, r.price_id, r.starts_at, r.ends_at) as part
+      select p.included_credits - r.amount as lower, p.included_credits::bigint as upper, r.ends_at,
+             billing.part_of_period(r.subscription_id, r.price_id, r.starts_at, r.ends_at) as part,
+             billing.period_after(r.price_id, r.starts_at) = r.ends_at and not exists (
+               select from billing.renewal x
+                where x.subscription_id = r.subscription_id and x.kind = 'period' and x.ends_at = r.ends_at) as begins
         from billing.renewal r join billing.plan p on p.id = r.plan_id
        where r.subscription_id = upgraded.subscription_id and r.kind = 'upgrade' and r.state in ('given', 'late')
          and r.starts_at >= upgraded.starts_at and (upgraded.before is null or r.starts_at < upgraded.before)
+    ), period as materialized (
+      select c.ends_at, coalesce(min(c.lower) filter (where c.begins), upgraded.began_with) as began_with
+        from change c group by c.ends_at
     ), level as (
-      select x.lower, lead(x.lower) over (order by x.lower) as upper
-        from (select c.lower from change c
-              union select c.upper from change c
-              union select upgraded.began_with) x(lower)
+      select x.ends_at, x.lower, lead(x.lower) over (partition by x.ends_at order by x.lower) as upper
+        from (select c.ends_at, c.lower from change c
+              union select c.ends_at, c.upper from change c
+              union select p.ends_at, p.began_with from period p) x(ends_at, lower)
     )
     -- A millionth of a credit is what a division may lack.
     select coalesce(floor(round(sum((l.upper - l.lower)
-             * (select max(c.part) from change c where c.lower <= l.lower and c.upper >= l.upper)), 6)), 0)
-      from level l
-     where l.lower >= upgraded.began_with);
+             * (select max(c.part) from change c
+                 where c.ends_at = l.ends_at and c.lower <= l.lower and c.upper >= l.upper)), 6)), 0)
+      from level l join period p on p.ends_at = l.ends_at
+     where l.lower >= p.began_with);
 end
 $$;
 revoke all on function "billing"."upgraded"(uuid, timestamptz, timestamptz, bigint) from public, tollgate_worker;
@@ -4030,6 +4037,37 @@ $$;
 revoke all on function "messages"."outbox_expire"(integer) from public, tollgate_worker;
 grant execute on function "messages"."outbox_expire"(integer) to tollgate_worker;
 
+-- @routine messages.retry
+-- messages.retry: a person has a dead message sent again: its tries begin anew. One that is not dead stays as it is.
+-- Guarantees: an audit row in the same statement, where it was dead; its alarm closes. Refuses: not_found. Callers: worker
+create or replace function messages.retry(
+  inout id uuid,
+  caused_by text,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o set state = 'queued', due_at = ops.now(), attempts = 0, settled_at = null
+   where o.id = retry.id and o.state = 'dead'
+  returning o.kind, o.workspace_id into v_message;
+  if found then
+    perform ops.close_alarm('message_dead', retry.id::text);
+    perform ops.record_change(
+      workspace_id => v_message.workspace_id, actor => retry.caused_by, action => 'message.retry',
+      subject => 'message:' || retry.id, detail => jsonb_build_object('kind', v_message.kind));
+  end if;
+  select o.state into retry.state from messages.outbox o where o.id = retry.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "messages"."retry"(uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."retry"(uuid, text) to tollgate_worker;
+
 -- @routine messages.settle
 -- messages.settle: a claimed message was delivered. Guarantees: only the claim's holder settles it; anyone else, and a second
 -- time, changes nothing. Answers the state that it has. Refuses: not_found. Callers: worker
@@ -4342,7 +4380,8 @@ as $$
 declare
   v_claimed record;
 begin
-  v_claimed := ops.claim_sweeps(array[claim_sweep.name], array[interval '0'], claim_sweep.lease);
+  -- Whenever it started, were it in the future of a clock that was set back.
+  v_claimed := ops.claim_sweeps(array[claim_sweep.name], array[interval '-100 years'], claim_sweep.lease);
   if cardinality(v_claimed.run_ids) = 0 then
     perform ops.refuse('sweep_running');
   end if;
@@ -4641,12 +4680,13 @@ grant execute on function "ops"."now"() to tollgate_worker;
 -- @routine ops.open_cursor
 -- ops.open_cursor: where a pass over a list of the outside's goes on: from `position`, down to what is older than `since`.
 -- A new pass covers what came since the last whole one, and `overlap` more (lists may be late), but no more than `furthest`,
--- beyond which the outside keeps nothing. Guarantees: what a pass that died had not read, the next one reads.
--- Callers: worker
+-- beyond which the outside keeps nothing: what it has forgotten before anybody read it is an alarm of the code `lost`, where one
+-- is given. Guarantees: what a pass that died had not read, the next one reads. Callers: worker
 create or replace function ops.open_cursor(
   name text,
   overlap interval,
   furthest interval,
+  lost text default null,
   out since timestamptz,
   out until timestamptz,
   out "position" text
@@ -4655,19 +4695,25 @@ create or replace function ops.open_cursor(
 as $$
 declare
   v_now timestamptz := ops.now();
+  v_read_until timestamptz;
 begin
-  insert into ops.cursor (name, since) values (open_cursor.name, v_now - open_cursor.furthest)
+  -- The first pass has as long as the overlap before what slips away is called lost.
+  insert into ops.cursor (name, since) values (open_cursor.name, v_now - open_cursor.furthest + open_cursor.overlap)
   on conflict on constraint cursor_pk do nothing;
   update ops.cursor c
      set until = coalesce(c.until, v_now),
          since = greatest(c.since, v_now - open_cursor.furthest)
    where c.name = open_cursor.name
-  returning c.since - open_cursor.overlap, c.until, c.position
-    into strict open_cursor.since, open_cursor.until, open_cursor.position;
+  returning c.since - open_cursor.overlap, c.until, c.position, old.since
+    into strict open_cursor.since, open_cursor.until, open_cursor.position, v_read_until;
+  if open_cursor.lost is not null and v_read_until < v_now - open_cursor.furthest then
+    perform ops.raise_alarm(open_cursor.lost, open_cursor.name,
+      jsonb_build_object('from', v_read_until, 'until', v_now - open_cursor.furthest));
+  end if;
 end
 $$;
-revoke all on function "ops"."open_cursor"(text, interval, interval) from public, tollgate_worker;
-grant execute on function "ops"."open_cursor"(text, interval, interval) to tollgate_worker;
+revoke all on function "ops"."open_cursor"(text, interval, interval, text) from public, tollgate_worker;
+grant execute on function "ops"."open_cursor"(text, interval, interval, text) to tollgate_worker;
 
 -- @routine ops.park
 -- ops.park: a row that a sweep could not process is kept apart with its error, under an alarm, and named again later.

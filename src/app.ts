@@ -7,6 +7,7 @@ import { record } from "./http/request.ts";
 import { router } from "./http/router.ts";
 import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
+import { messages } from "./messages/routes.ts";
 import { events, house } from "./ops/routes.ts";
 import { buying } from "./payments/routes.ts";
 import { views as payments } from "./payments/views.ts";
@@ -16,7 +17,20 @@ import { keys, workspaces } from "./people/routes.ts";
 export const app = router();
 
 app.use(record);
-for (const routes of [movements, views, workspaces, keys, plans, billing, changes, buying, payments, events, house])
+for (const routes of [
+  movements,
+  views,
+  workspaces,
+  keys,
+  plans,
+  billing,
+  changes,
+  buying,
+  payments,
+  messages,
+  events,
+  house,
+])
   app.route("/", routes);
 app.route("/", docs);
 

@@ -29,6 +29,7 @@ export const problems = {
     title: "The provider does not know the price yet; npm run stripe:setup tells it",
   },
   subscription_exists: { status: 409, title: "The workspace has a subscription already" },
+  sweep_running: { status: 409, title: "The sweep is running" },
   transaction_not_reversible: { status: 409, title: "A transaction of this kind cannot be reversed" },
   transaction_reversed: { status: 409, title: "The transaction has already been reversed" },
   body_too_large: { status: 413, title: "The body is larger than 1 MB" },

@@ -26,7 +26,8 @@ const balancesRoute = createRoute({
   operationId: "listBalances",
   tags: ["ledger"],
   summary: "List the balances of every unit",
-  description: "Credits, seats, bytes of storage, retail tokens: what the workspace has of each unit that it ever had any of.",
+  description:
+    "Credits, seats, bytes of storage, retail tokens: what the workspace has of each unit that it ever had any of.",
   ...secured("credits:read"),
   request: { params: model.workspaceParams },
   responses: { 200: jsonAnswer(model.balancesAnswer, "All of them"), ...readRefusals("not_found") },

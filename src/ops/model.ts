@@ -65,6 +65,19 @@ export const sweepsAnswer = () =>
     ),
   });
 
+export const sweepParams = z.strictObject({ sweep: z.string().regex(/^[\w-]{1,63}$/, "must be a sweep's name") });
+export const runBody = z.strictObject({});
+
+export const runAnswer = () =>
+  z.object({
+    id: uuid.meta({ description: "The run's." }),
+    name: z.string().meta({ example: "stripe_events" }),
+    processed: count,
+    failed: count,
+    more: z.boolean().meta({ description: "Its 15 seconds were over before its work was; the next run goes on." }),
+    error: z.string().nullable(),
+  });
+
 export const auditQuery = z.strictObject({ ...pageQuery, workspace_id: uuid.optional() });
 
 export const auditItem = () =>

@@ -14,6 +14,7 @@ import {
 } from "../http/route.ts";
 import { router } from "../http/router.ts";
 import { registry } from "../sweeps/registry.ts";
+import { runNow } from "../sweeps/run.ts";
 import * as inbox from "./events.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
@@ -69,6 +70,21 @@ const sweeps = createRoute({
   description: "Every sweep of the registry with its last run.",
   ...secured("ops:read"),
   responses: { 200: jsonAnswer(model.sweepsAnswer, "All of them"), ...readRefusals("operator_key_required") },
+});
+
+const run = createRoute({
+  method: "post",
+  path: "/v1/sweeps/{sweep}/run",
+  operationId: "runSweep",
+  tags,
+  summary: "Run a sweep now",
+  description: "Whether or not it is due. Running one again at once changes nothing.",
+  ...secured("ops:write"),
+  request: { params: model.sweepParams, body: jsonBody(model.runBody) },
+  responses: {
+    200: jsonAnswer(model.runAnswer, "It ran"),
+    ...writeRefusals("operator_key_required", "not_found", "sweep_running"),
+  },
 });
 
 const audit = createRoute({
@@ -178,6 +194,7 @@ export const house = router()
     );
     return c.json({ data }, 200);
   })
+  .openapi(run, async (c) => c.json(await runNow(c, c.req.valid("param").sweep), 200))
   .openapi(audit, async (c) => {
     const query = c.req.valid("query");
     const page = pageOf(query);

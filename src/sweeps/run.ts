@@ -1,7 +1,11 @@
 import * as z from "zod";
 import { call } from "../db/call.ts";
+import { permitted } from "../db/read.ts";
 import { routine } from "../db/routine.ts";
-import type { Settings } from "../env.ts";
+import { write } from "../db/write.ts";
+import { type Settings, settings } from "../env.ts";
+import type { AppContext } from "../http/context.ts";
+import { Problem } from "../http/problem.ts";
 import { describe } from "../http/request.ts";
 import { registry } from "./registry.ts";
 import { type Done, Shift, Tick } from "./shift.ts";
@@ -30,8 +34,15 @@ const finishCall = routine({
   result: z.object({ name: z.string().nullable(), finished: z.boolean() }),
 });
 
+const claimOneCall = routine({
+  name: "ops.claim_sweep",
+  context: { caused_by: "caused_by" },
+  args: z.strictObject({ name: z.string(), lease: z.string() }),
+  result: z.object({ name: z.string(), run_id: z.string() }),
+});
+
 /** Every routine that a tick calls, for the contract test. */
-export const calls = [claimCall, finishCall, ...registry.flatMap((entry) => entry.calls)];
+export const calls = [claimCall, claimOneCall, finishCall, ...registry.flatMap((entry) => entry.calls)];
 
 /** What one run of a sweep did. */
 export interface Run extends Done {
@@ -50,6 +61,18 @@ export async function tick(settings: Settings, sweeps: readonly Sweep[] = regist
   });
   const shared = new Tick(settings);
   return Promise.all(due.map((claimed) => runOne(shared, claimed)));
+}
+
+/** Runs one sweep for a person who does not wait for its time. Refuses `not_found`, and `sweep_running` where another run of it is under way. */
+export async function runNow(c: AppContext, name: string): Promise<Run & { id: string }> {
+  const sweep = registry.find((known) => known.name === name);
+  const args = { name, lease: `${leaseSeconds} seconds` };
+  if (sweep === undefined) {
+    await permitted(c, { scope: "ops:write", workspace: null });
+    throw new Problem("not_found");
+  }
+  const { run_id } = await write(c, { routine: claimOneCall, args, scope: "ops:write", workspace: null });
+  return { id: run_id, ...(await runOne(new Tick(settings(c.env)), { sweep, run_id })) };
 }
 
 /** Logs a failure with what it was about, and hands it on. */

@@ -115,6 +115,27 @@ describe("sweeps", () => {
     });
   });
 
+  test("B9 an operator runs one now, once at a time, and the audit knows who", async ({ api, db }) => {
+    const { credits } = await api.workspace({ bulk: 5 });
+    await api.post(`${credits}/holds`, { amount: 5, expires_in: 60 });
+    await atLater(db, "2 minutes", async () => {
+      const ran = await api.post("/v1/sweeps/holds_expire/run");
+      expect([ran.status, ran.body]).toMatchObject([
+        200,
+        { name: "holds_expire", processed: 1, failed: 0, error: null },
+      ]);
+      expect((await api.get("/v1/audit?limit=1")).body).toMatchObject({
+        data: [{ action: "sweep.run", subject: "sweep:holds_expire", detail: { run_id: ran.body["id"] } }],
+      });
+    });
+    await db.query("update ops.sweep set leased_until = ops.now() + interval '1 minute' where name = 'lots_expire'");
+    const running = await api.post("/v1/sweeps/lots_expire/run");
+    expect([running.status, running.body["code"]]).toEqual([409, "sweep_running"]);
+    await db.query("update ops.sweep set leased_until = null where name = 'lots_expire'");
+    expect((await api.post("/v1/sweeps/no_such/run")).status).toBe(404);
+    expect((await api.as("tg_nobody").post("/v1/sweeps/no_such/run")).status).toBe(401);
+  });
+
   test("ticks at once share what is due: each sweep runs once", async ({ db, world }) => {
     await atLater(db, "40 days", async () => {
       await Promise.all([world.tick(), world.tick(), world.tick()]);

@@ -68,7 +68,7 @@ test("every code of the table is described, and each example body is taken", asy
   }
 });
 
-test("the answers fit their descriptions", async ({ market, api, routes }) => {
+test("the answers fit their descriptions", async ({ db, market, api, routes }) => {
   const seen = new Set<string>();
   const check = async (id: string, path: string, body?: unknown): Promise<Answer> => {
     const route = find(routes, id);
@@ -151,6 +151,21 @@ test("the answers fit their descriptions", async ({ market, api, routes }) => {
   await check("listAudit", "/v1/audit");
   await check("listAlarms", "/v1/alarms");
   await check("listSweeps", "/v1/sweeps");
+  await check("runSweep", "/v1/sweeps/lots_expire/run", {});
+  await check("listMessages", "/v1/messages");
+  const [message] = (
+    await db.query<{ id: string }>(
+      `insert into messages.outbox (id, channel, kind, dedupe_key, body, state, due_at, created_at)
+       values (uuidv7(), 'none', 'none', 'none', '{}', 'queued', ops.now(), ops.now()) returning id`,
+    )
+  ).rows;
+  for (const state of ["sending", "dead"]) {
+    await db.query(
+      "update messages.outbox set state = $1, due_at = case $1 when 'dead' then null else due_at end where id = $2",
+      [state, message?.id],
+    );
+  }
+  await check("retryMessage", `/v1/messages/${message?.id}/retry`, {});
   await check("getHealth", "/health");
   await check("getReadiness", "/ready");
   expect([...seen].toSorted((a, b) => a.localeCompare(b))).toEqual(

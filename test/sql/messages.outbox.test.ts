@@ -171,3 +171,25 @@ test("outbox_expire drops what was delivered after 35 days; dead and open ones s
   const states = await Promise.all([delivered, dead, open, young].map((channel) => rowOf(db, channel)));
   expect(states.map((row) => row?.state)).toEqual([undefined, "dead", "queued", "delivered"]);
 });
+
+test("B9 a dead message is sent again at a person's wish, its alarm closes, and the audit knows who; another one stays", async ({
+  db,
+}) => {
+  const channel = await channelWithOne(db);
+  const retry = (id: string | undefined) =>
+    call<{ state: string }>(db, "messages.retry", { id, caused_by: "key:someone" });
+  const claimed = await claim(db, channel);
+  const [id] = claimed.ids;
+  expect((await retry(id)).state).toBe("sending");
+  await fail(db, id, claimed.tokens[0], true);
+  const alarms = () => rows(db, "select from ops.alarm where subject = $1 and closed_at is null", [id]);
+  expect(await alarms()).toHaveLength(1);
+  expect((await retry(id)).state).toBe("queued");
+  expect(await alarms()).toHaveLength(0);
+  expect(await rows(db, "select actor from ops.audit where subject = $1", [`message:${id}`])).toEqual([
+    { actor: "key:someone" },
+  ]);
+  const again = await claim(db, channel);
+  await settle(db, again.ids[0], again.tokens[0]);
+  expect(await rowOf(db, channel)).toMatchObject({ state: "delivered", attempts: 1 });
+});

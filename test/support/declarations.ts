@@ -2,6 +2,7 @@ import type { Routine } from "../../src/db/routine.ts";
 import { calls as changes } from "../../src/billing/change.ts";
 import { calls as billing } from "../../src/billing/store.ts";
 import { calls as ledger } from "../../src/ledger/store.ts";
+import { calls as messages } from "../../src/messages/store.ts";
 import { calls as events } from "../../src/ops/events.ts";
 import { calls as inbox } from "../../src/ops/inbox.ts";
 import { calls as ops } from "../../src/ops/store.ts";
@@ -15,6 +16,7 @@ const all: readonly Routine[] = [
   ...billing,
   ...changes,
   ...payments,
+  ...messages,
   ...ops,
   ...events,
   ...inbox,
