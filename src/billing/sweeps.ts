@@ -66,7 +66,12 @@ const list = "stripe_compare";
  * adopted or reported. At the list's end what only we have is marked, and whoever fetches it reports what is gone.
  */
 async function compare(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { until, position } = await shift.call(openCursorCall, { name: list, overlap: "0", furthest: "1 day" });
+  const { until, position } = await shift.call(openCursorCall, {
+    name: list,
+    overlap: "0",
+    furthest: "1 day",
+    lost: null,
+  });
   const page = await shift.ask(() => listSubscriptions(account, position));
   if (page === null) {
     await shift.call(moveCursorCall, { name: list, position: null, done: false, until });

@@ -31,13 +31,15 @@ const list = "stripe_events";
 
 /**
  * A page of Stripe's list of events, newest first: those that the inbox lacks are received as if they had been delivered,
- * the oldest first. Stripe keeps 30 days; an hour is read again, for an event may show in the list late.
+ * the oldest first. Stripe keeps 30 days, and where nobody looked for longer an alarm says since when. An hour is read again,
+ * for an event may show in the list late.
  */
 async function events(shift: Shift, account: StripeAccount): Promise<Done> {
   const { since, until, position } = await shift.call(openCursorCall, {
     name: list,
     overlap: "1 hour",
     furthest: "30 days",
+    lost: "events_lost",
   });
   const page = await shift.ask(() => listEvents(account, { since, until, after: position }));
   if (page === null) {

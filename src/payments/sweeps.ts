@@ -96,7 +96,12 @@ const list = "stripe_customers";
 
 /** A page of our customers is asked for at Stripe: one that was deleted there is deleted here, one that is unknown is reported. */
 async function customers(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { until, position } = await shift.call(openCursorCall, { name: list, overlap: "0", furthest: "30 days" });
+  const { until, position } = await shift.call(openCursorCall, {
+    name: list,
+    overlap: "0",
+    furthest: "30 days",
+    lost: null,
+  });
   const { ids } = await shift.call(customersAfterCall, { provider, after: position, batch });
   const done = await shift.each(
     ids,

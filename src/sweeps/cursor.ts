@@ -2,11 +2,16 @@ import * as z from "zod";
 import { routine } from "../db/routine.ts";
 import { instant } from "../http/time.ts";
 
-/** Where a pass over a list of the outside's goes on. */
+/** Where a pass over a list of the outside's goes on; `lost`: the alarm's code where it has forgotten what nobody had read. */
 export const openCursorCall = routine({
   name: "ops.open_cursor",
   context: {},
-  args: z.strictObject({ name: z.string(), overlap: z.string(), furthest: z.string() }),
+  args: z.strictObject({
+    name: z.string(),
+    overlap: z.string(),
+    furthest: z.string(),
+    lost: z.string().nullable(),
+  }),
   result: z.object({ since: instant, until: instant, position: z.string().nullable() }),
 });
 
