@@ -552,7 +552,8 @@ grant execute on function "billing"."adopt_subscription"(text, text, text) to to
 -- Whatever comes of it, it was so at that moment (billing.note_owing).
 -- The rule: `canceled` and `incomplete_expired` are final, and `deleted` always applies. Else the provider's time decides, which has
 --   whole seconds: within one, `created` is older than any other; what differs otherwise, or was sent before the object was last
---   fetched, is in doubt: the row is fetched (law: order). What is older is left.
+--   fetched, is in doubt: the row is fetched (law: order). What is older is left. An event whose object had to be fetched tells
+--   nothing of its own moment: it would date what is owed now to a time when nothing was. What differs is fetched.
 -- Locks: the workspace, then the subscription, then what follows. Waits for (TG010): the customer, the price.
 -- Callers: ops.apply_event
 create or replace function billing.apply_subscription(provider text, fact jsonb, occurred_at timestamptz, caused_by text)
@@ -579,6 +580,12 @@ begin
     return 'final';
   elsif v_rank < 2 then
     v_differs := billing.differs(v_row.id, apply_subscription.fact);
+    if apply_subscription.fact ? 'fetched' then
+      if v_differs then
+        perform billing.mark_sync(v_row.id);
+      end if;
+      return case when v_differs then 'doubt' else 'same' end;
+    end if;
     perform billing.note_owing(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
     perform billing.follow(v_workspace);
     if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then
@@ -605,8 +612,9 @@ $$;
 revoke all on function "billing"."apply_subscription"(text, jsonb, timestamptz, text) from public, tollgate_worker;
 
 -- @routine billing.begin_change
--- billing.begin_change: what the provider is to be asked for, so that a workspace's subscription changes: `upgrade` (now, prorated),
--- `downgrade` (when the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
+-- billing.begin_change: what the provider is to be asked for, so that a workspace's subscription changes: `upgrade` (now, prorated;
+-- never to a plan that costs less: what was paid for would come back, and the credits that it gave would stay), `downgrade` (when
+-- the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
 -- was scheduled is not made). Nothing of it is true before the provider says so: billing.sync_subscription writes the answer.
 -- Guarantees: if that answer is lost, a sweep fetches it; an audit row in the same statement.
 -- Refuses: no_subscription, plan_unknown, price_unknown, price_not_published, change_invalid (with why).
@@ -643,7 +651,7 @@ begin
   if not found then
     perform ops.refuse('no_subscription');
   end if;
-  select p.provider_id, p.currency, p.interval_unit, p.interval_count into strict v_price
+  select p.provider_id, p.currency, p.interval_unit, p.interval_count, p.amount_minor into strict v_price
     from billing.price p
    where p.id = v_row.price_id;
   begin_change.price_provider_id := v_price.provider_id;
@@ -653,6 +661,9 @@ begin
     begin_change.price_provider_id := v_offer.price_provider_id;
     if v_offer.price_id = v_row.price_id and coalesce(begin_change.quantity, v_row.quantity) = v_row.quantity then
       perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is what the subscription has'));
+    elsif begin_change.change = 'upgrade' and v_offer.amount_minor < v_price.amount_minor then
+      perform ops.refuse('change_invalid',
+        jsonb_build_object('reason', 'a plan that costs less begins with the next period'));
     end if;
   elsif begin_change.change = 'quantity' and begin_change.quantity is null then
     perform ops.refuse('change_invalid', jsonb_build_object('reason', 'there is nothing to change'));
@@ -1656,6 +1667,11 @@ begin
      greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.exact,
      renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
+  -- A payment may be on its way for days. One that comes after its subscription was undone has bought nothing, and goes back too.
+  if exists (select from billing.subscription s where s.id = v_id and s.undone_at is not null) then
+    perform messages.enqueue('stripe', 'undo_subscription', renew.workspace_id, 'undo:' || renew.provider_id || ':' || renew.invoice,
+      jsonb_build_object('subscription', renew.provider_id));
+  end if;
   return (select r.state from billing.renewal r where r.subscription_id = v_id and r.invoice = renew.invoice);
 end
 $$;
@@ -4210,8 +4226,9 @@ $$;
 revoke all on function "ops"."apply_event"(text, jsonb, text, timestamptz) from public, tollgate_worker;
 
 -- @routine ops.apply_fetched
--- ops.apply_fetched: the object of an event was fetched: its effect is applied. A null fact without fault: the object concerns
--- nothing of ours (or is gone). Guarantees: an event that another Worker has done meanwhile is left as it is.
+-- ops.apply_fetched: the object of an event was fetched: its effect is applied. Its fact says so (`fetched`): it tells how the
+-- object stands now, and not how it stood when the event was told. A null fact without fault: the object concerns nothing of ours
+-- (or is gone). Guarantees: an event that another Worker has done meanwhile is left as it is.
 -- Refuses: not_found. Locks: the event's row, then what the effect locks. Callers: worker
 create or replace function ops.apply_fetched(
   provider text,
@@ -4233,7 +4250,7 @@ begin
   end if;
   if apply_fetched.state = 'fetching' then
     update ops.event e
-       set fact = apply_fetched.fact, error = apply_fetched.fault,
+       set fact = apply_fetched.fact || '{"fetched": true}', error = apply_fetched.fault,
            state = case when apply_fetched.fact is null and apply_fetched.fault is null then 'ignored' else e.state end,
            next_attempt_at = case when apply_fetched.fact is null and apply_fetched.fault is null then null else e.next_attempt_at end
      where e.provider = apply_fetched.provider and e.id = apply_fetched.id;
@@ -5328,7 +5345,8 @@ begin
     update payments.payment p set subscription_id = v_subscription_id
      where p.id = v_payment and p.subscription_id is null;
   end if;
-  if v_subscription is not null and v_kind is not null then
+  -- A change that bills no price (of nothing to nothing) gives nothing; of a period that bills none, a person must hear.
+  if v_subscription is not null and (v_kind = 'period' or v_kind = 'upgrade' and apply_invoice.fact ->> 'price' is not null) then
     v_outcome := billing.renew(v_workspace, v_subscription, apply_invoice.fact ->> 'invoice', v_kind,
       apply_invoice.fact ->> 'price', apply_invoice.fact ->> 'from_price',
       billing.second_of(apply_invoice.fact, 'starts_at'), billing.second_of(apply_invoice.fact, 'ends_at'), v_payment,

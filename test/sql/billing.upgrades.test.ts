@@ -179,6 +179,19 @@ test("a change of interval begins a period of its own, of which later changes ha
   await everyOrder(till, make, { subscription: 20 + 45 });
 });
 
+test("B2 what a change of interval left counts as what its period began with", async ({ db }) => {
+  const till = new Till(db);
+  const { a, b, c } = await ladder(till);
+  const make = (bills: Bills) => [
+    bills.period(a.month, from, to),
+    bills.change(a.month, b.month, "2026-04-28", to),
+    bills.change(b.month, b.year, "2026-04-28T00:00:01", "2027-04-28T00:00:01"),
+    bills.change(a.year, c.year, "2026-10-27T12:00:01", "2027-04-28T00:00:01"),
+  ];
+  // 30 × 3/30 of the month, and 60 for half of the year.
+  await everyOrder(till, make, { subscription: 20 + 3 + 30 });
+});
+
 test("an upgrade waits until its period is known exactly, and not only from the checkout", async ({ db }) => {
   const till = new Till(db);
   const plans = [await till.plan({ included_credits: 20 }), await till.plan({ included_credits: 50 })];

@@ -35,6 +35,8 @@ export function creditsOf(paid: readonly Paid[], rollover_cap: number | null): R
   const whole = () => subscription + Math.floor(Math.round(raised * 1e6) / 1e6);
   for (const { reason, price, from, part } of inOrder(paid)) {
     if (reason === "subscription_update") {
+      // A change of interval begins a period of its own.
+      if (from !== null && from.every !== price.every) included = from.plan.included;
       const most = Math.max(included, from?.plan.included ?? 0);
       raised += part * Math.max(0, price.plan.included - most);
       included = Math.max(included, price.plan.included);

@@ -2,7 +2,8 @@
 -- Whatever comes of it, it was so at that moment (billing.note_owing).
 -- The rule: `canceled` and `incomplete_expired` are final, and `deleted` always applies. Else the provider's time decides, which has
 --   whole seconds: within one, `created` is older than any other; what differs otherwise, or was sent before the object was last
---   fetched, is in doubt: the row is fetched (law: order). What is older is left.
+--   fetched, is in doubt: the row is fetched (law: order). What is older is left. An event whose object had to be fetched tells
+--   nothing of its own moment: it would date what is owed now to a time when nothing was. What differs is fetched.
 -- Locks: the workspace, then the subscription, then what follows. Waits for (TG010): the customer, the price.
 -- Callers: ops.apply_event
 create or replace function billing.apply_subscription(provider text, fact jsonb, occurred_at timestamptz, caused_by text)
@@ -29,6 +30,12 @@ begin
     return 'final';
   elsif v_rank < 2 then
     v_differs := billing.differs(v_row.id, apply_subscription.fact);
+    if apply_subscription.fact ? 'fetched' then
+      if v_differs then
+        perform billing.mark_sync(v_row.id);
+      end if;
+      return case when v_differs then 'doubt' else 'same' end;
+    end if;
     perform billing.note_owing(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
     perform billing.follow(v_workspace);
     if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then

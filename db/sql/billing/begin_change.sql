@@ -1,5 +1,6 @@
--- billing.begin_change: what the provider is to be asked for, so that a workspace's subscription changes: `upgrade` (now, prorated),
--- `downgrade` (when the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
+-- billing.begin_change: what the provider is to be asked for, so that a workspace's subscription changes: `upgrade` (now, prorated;
+-- never to a plan that costs less: what was paid for would come back, and the credits that it gave would stay), `downgrade` (when
+-- the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
 -- was scheduled is not made). Nothing of it is true before the provider says so: billing.sync_subscription writes the answer.
 -- Guarantees: if that answer is lost, a sweep fetches it; an audit row in the same statement.
 -- Refuses: no_subscription, plan_unknown, price_unknown, price_not_published, change_invalid (with why).
@@ -36,7 +37,7 @@ begin
   if not found then
     perform ops.refuse('no_subscription');
   end if;
-  select p.provider_id, p.currency, p.interval_unit, p.interval_count into strict v_price
+  select p.provider_id, p.currency, p.interval_unit, p.interval_count, p.amount_minor into strict v_price
     from billing.price p
    where p.id = v_row.price_id;
   begin_change.price_provider_id := v_price.provider_id;
@@ -46,6 +47,9 @@ begin
     begin_change.price_provider_id := v_offer.price_provider_id;
     if v_offer.price_id = v_row.price_id and coalesce(begin_change.quantity, v_row.quantity) = v_row.quantity then
       perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is what the subscription has'));
+    elsif begin_change.change = 'upgrade' and v_offer.amount_minor < v_price.amount_minor then
+      perform ops.refuse('change_invalid',
+        jsonb_build_object('reason', 'a plan that costs less begins with the next period'));
     end if;
   elsif begin_change.change = 'quantity' and begin_change.quantity is null then
     perform ops.refuse('change_invalid', jsonb_build_object('reason', 'there is nothing to change'));

@@ -69,6 +69,11 @@ begin
      greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.exact,
      renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
+  -- A payment may be on its way for days. One that comes after its subscription was undone has bought nothing, and goes back too.
+  if exists (select from billing.subscription s where s.id = v_id and s.undone_at is not null) then
+    perform messages.enqueue('stripe', 'undo_subscription', renew.workspace_id, 'undo:' || renew.provider_id || ':' || renew.invoice,
+      jsonb_build_object('subscription', renew.provider_id));
+  end if;
   return (select r.state from billing.renewal r where r.subscription_id = v_id and r.invoice = renew.invoice);
 end
 $$;

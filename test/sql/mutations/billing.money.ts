@@ -187,7 +187,7 @@ export const money: Mutation[] = [
   {
     guard: "what the period began with is not given again",
     routine: "billing.upgraded",
-    changes: [["where l.lower >= upgraded.began_with", ""]],
+    changes: [["where l.lower >= p.began_with", ""]],
     probe: async (lab) => {
       const { low, high } = await upgraded(lab);
       await high.pay(high.period(0));
