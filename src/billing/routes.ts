@@ -79,7 +79,7 @@ const change = createRoute({
   summary: "Change the plan or the quantity",
   description:
     "A plan that costs more usually begins now, and its included credits are topped up in proportion; one that costs less " +
-    "begins with the next period. A change that was planned before gives way to this one.",
+    "begins with the next period, and is refused now. A change that was planned before gives way to this one.",
   ...secured("billing:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.changeBody) },
   responses: {

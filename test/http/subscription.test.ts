@@ -79,6 +79,33 @@ test("a downgrade waits for the period's end, is shown as what comes next, and m
   expect((await api.post(`${path}/subscription/keep`)).body).toMatchObject({ code: "change_invalid" });
 });
 
+test("a plan that costs less is refused now: what was paid would come back, and the credits stay", async ({
+  market,
+  api,
+}) => {
+  const [large, small] = [await market.plan({ amount_minor: 3000 }), await market.plan({ amount_minor: 2999 })];
+  const { path } = await market.subscriber(large);
+  const refused = await api.post(`${path}/subscription/change`, { plan: small, when: "now" });
+  expect([refused.status, refused.body]).toMatchObject([
+    422,
+    { code: "change_invalid", reason: "a plan that costs less begins with the next period" },
+  ]);
+  expect((await api.get(`${path}/subscription`)).body).toMatchObject({ plan: { code: large } });
+});
+
+test("the step from a plan for nothing to one that costs gives the difference of the credits", async ({
+  market,
+  api,
+}) => {
+  const free = await market.plan({ included_credits: 10, amount_minor: 0 });
+  const paid = await market.plan({ included_credits: 1000, amount_minor: 5000 });
+  const { path, credits } = await market.subscriber(free);
+  expect((await api.get(credits)).body["available"]).toBe(10);
+  await api.post(`${path}/subscription/change`, { plan: paid, when: "now" });
+  await market.stripe.settled();
+  expect((await api.get(credits)).body["available"]).toBe(1000);
+});
+
 test("a quantity changes now, and gives no credits", async ({ market, api }) => {
   const plan = await market.plan({ included_credits: 100, seats: 2 });
   const { path, credits } = await market.subscriber(plan);

@@ -60,7 +60,7 @@ test("a change is asked for at the price and quantity that it means, is written 
 
 test("what makes no sense is refused, and says why", async ({ db }) => {
   const till = new Till(db);
-  const [plan, other] = [await till.plan(), await till.plan()];
+  const [plan, other, cheap] = [await till.plan(), await till.plan(), await till.plan({ amount: 1999 })];
   const unpublished = await call<{ number: number }>(db, "billing.create_plan", {
     code: "not_yet",
     name: "Not yet",
@@ -86,6 +86,8 @@ test("what makes no sense is refused, and says why", async ({ db }) => {
     ["upgrade", { plan_code: "not_yet" }, { code: "price_not_published" }],
     ["upgrade", { plan_code: plan.code }, invalid("it is what the subscription has")],
     ["downgrade", { plan_code: plan.code, quantity: 1 }, invalid("it is what the subscription has")],
+    ["upgrade", { plan_code: cheap.code }, invalid("a plan that costs less begins with the next period")],
+    ["upgrade", { plan_code: cheap.code, quantity: 9 }, invalid("a plan that costs less begins with the next period")],
     ["quantity", {}, invalid("there is nothing to change")],
     ["uncancel", {}, invalid("it is not being cancelled")],
     ["keep", {}, invalid("no change is scheduled")],

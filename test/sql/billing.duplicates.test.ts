@@ -196,3 +196,19 @@ test("B2 one that ends and the next that is bought, told in every order: the nex
     ]);
   }
 });
+
+test("a payment of one that was undone, on its way until then, goes back too, once", async ({ db }) => {
+  const { till, of, first, second } = await twice(db);
+  await settle(db);
+  await answer(db, [first.fact(), second.fact()]);
+  expect(await settle(db)).toMatchObject({ processed: 1 });
+  await second.tell(0, { event: "deleted", status: "canceled", ended_at: 1_790_000_000 });
+  const late = { ...second.invoice, invoice: `in_late_${second.id}` };
+  expect(await till.send("x", late)).toMatchObject({ outcome: "late" });
+  expect(await till.send("x", late)).toMatchObject({ outcome: "known" });
+  const undo = { kind: "undo_subscription", body: { subscription: second.id }, state: "queued" };
+  expect(await outbox(db, of.workspace)).toEqual([undo, undo]);
+  // Of the one that is kept, nothing goes back.
+  await till.send("x", { ...first.invoice, invoice: `in_late_${first.id}` });
+  expect(await outbox(db, of.workspace)).toEqual([undo, undo]);
+});

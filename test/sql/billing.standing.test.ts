@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { Account, advance, call, refusal, rows } from "../support/scenario.ts";
 import type { Db } from "../support/scenario.ts";
 import { test } from "../support/sql.ts";
-import { Till, subscriptionFact } from "../support/till.ts";
+import { Till, invoiceFact, subscriptionFact } from "../support/till.ts";
 import type { Fact, Offer } from "../support/till.ts";
 
 const now = async (db: Db) => {
@@ -153,6 +153,35 @@ test("a workspace whose subscription is over is what the operator's policy says;
   expect(await refusal(set("closed"))).toMatchObject({ constraint: "policy_after_end_known" });
 });
 
+test("B2 one that was cancelled before it was ever paid means nothing, and one that lived does, in every order", async ({
+  db,
+}) => {
+  const plan = await new Till(db).plan({ seats: 3, trial_days: 14 });
+  const over = { event: "deleted", status: "canceled", ended_at: await now(db) };
+  const never = await subscribed(db, plan, { status: "incomplete" });
+  await never.tell(90, { event: "created" });
+  await never.tell(50, over);
+  expect(await never.access()).toBeNull();
+  // Nor has it used up the workspace's trial.
+  const standing = () => call(db, "billing.standing_of", { workspace_id: never.of.workspace });
+  expect(await standing()).toEqual({ state: null, had_one: false });
+
+  const late = await subscribed(db, plan);
+  await late.tell(50, over);
+  await late.tell(90, { event: "updated" });
+  expect(await late.access()).toBe("canceled");
+  const paid = await subscribed(db, plan);
+  await paid.tell(50, over);
+  await paid.till.send("invoice.paid", invoiceFact(paid.of, paid.id, plan.price));
+  expect(await paid.access()).toBe("canceled");
+  // Never while it runs: what is stale tells it too.
+  const stale = await subscribed(db, plan, { status: "incomplete" });
+  await stale.tell(50);
+  await stale.tell(90, { status: "active" });
+  await stale.tell(40, over);
+  expect(await stale.access()).toBe("canceled");
+});
+
 test("B2 deleted is final: whatever comes after it, and whoever asks", async ({ db }) => {
   const { tell, till, row, fact, access } = await subscribed(db, await new Till(db).plan());
   await tell(60, { event: "deleted", status: "canceled", ended_at: (await now(db)) - 60 });
@@ -242,4 +271,39 @@ test("a subscription that the provider does not know is left as it is, under an 
   expect(alarms).toHaveLength(1);
   const unknown = { id: crypto.randomUUID(), generation: 1, asked_at: new Date().toISOString(), fact: null };
   expect(await refusal(call(db, "billing.sync_subscription", unknown))).toEqual({ code: "not_found" });
+});
+
+test("a state that was fetched for an old event is not dated to that event: nobody owes since a day when nothing was owed", async ({
+  db,
+}) => {
+  const { fact, id, row, access } = await subscribed(db, await new Till(db).plan({ grace_days: 7 }));
+  // Two events that came with another version of the API, after an outage: of a month ago, and of yesterday.
+  for (const days of [31, 1]) {
+    const event = { provider: "stripe", id: `evt_${days}_${id}` };
+    await call(db, "ops.receive_event", {
+      ...event,
+      type: "customer.subscription.updated",
+      subject: id,
+      occurred_at: new Date(((await now(db)) - days * 86_400) * 1000).toISOString(),
+      fact: null,
+      payload: "{}",
+      fetch_because: "api_version",
+    });
+    const owing = JSON.stringify(fact({ status: "past_due" }));
+    const applied = await call(db, "ops.apply_fetched", { ...event, fact: owing, fault: null });
+    expect(applied).toEqual({ state: "applied", outcome: "doubt" });
+  }
+  expect(await row()).toMatchObject({ due: true });
+  const { version, id: subscription } = await row();
+  const [asked] = await rows<{ at: string }>(db, "select ops.now()::text as at");
+  await call(db, "billing.sync_subscription", {
+    id: subscription,
+    generation: version,
+    asked_at: asked?.at,
+    fact: JSON.stringify(fact({ status: "past_due" })),
+  });
+  expect(await row()).toMatchObject({ state: "past_due", due: false });
+  expect(await access()).toBeNull();
+  await advance(db, "8 days");
+  expect(await access()).toBe("past_due");
 });

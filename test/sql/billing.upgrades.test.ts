@@ -246,3 +246,13 @@ test("what an upgrade gave is taken back with its own payment", async ({ db }) =
   await till.send("x", { ...refund, refund: "re_up" });
   expect(await till.credits(bills.of.workspace)).toEqual({ subscription: 15 });
 });
+
+test("a change that bills no price gives nothing, and waits for none", async ({ db }) => {
+  const till = new Till(db);
+  const of = await till.customer();
+  const bill = (billing_reason: string) =>
+    invoiceFact(of, `sub_${of.customer}`, "", { billing_reason, price: null, starts_at: null, ends_at: null });
+  expect(await till.send("invoice.paid", bill("subscription_update"))).toMatchObject({ state: "applied" });
+  // A period that bills none is one that nobody here sold: a person must hear.
+  expect(await till.send("invoice.paid", bill("subscription_cycle"))).toMatchObject({ state: "parked" });
+});

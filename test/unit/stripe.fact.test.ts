@@ -239,6 +239,30 @@ describe("an invoice", () => {
       { price: "price_pro", from_price: "price_basic" },
     ],
     [
+      "from a plan for nothing, whose period begins anew with the first that costs",
+      [
+        { price: "price_free", amount: 0, proration: true, start: 120 },
+        { price: "price_pro", amount: 1000, start: 120 },
+      ],
+      { price: "price_pro", from_price: "price_free", starts_at: 120 },
+    ],
+    [
+      "to a plan for nothing",
+      [
+        { price: "price_pro", amount: -500, proration: true },
+        { price: "price_free", amount: 0, proration: true },
+      ],
+      { price: "price_free", from_price: "price_pro" },
+    ],
+    [
+      "between plans for nothing, of which nobody can say which was first",
+      [
+        { price: "price_free", amount: 0, proration: true },
+        { price: "price_gift", amount: 0, proration: true },
+      ],
+      { price: null, from_price: null },
+    ],
+    [
       "from a trial, which paid nothing",
       [{ price: "price_pro", amount: 1000, proration: true }],
       { price: "price_pro", from_price: null },

@@ -43,7 +43,8 @@ begin
     update payments.payment p set subscription_id = v_subscription_id
      where p.id = v_payment and p.subscription_id is null;
   end if;
-  if v_subscription is not null and v_kind is not null then
+  -- A change that bills no price (of nothing to nothing) gives nothing; of a period that bills none, a person must hear.
+  if v_subscription is not null and (v_kind = 'period' or v_kind = 'upgrade' and apply_invoice.fact ->> 'price' is not null) then
     v_outcome := billing.renew(v_workspace, v_subscription, apply_invoice.fact ->> 'invoice', v_kind,
       apply_invoice.fact ->> 'price', apply_invoice.fact ->> 'from_price',
       billing.second_of(apply_invoice.fact, 'starts_at'), billing.second_of(apply_invoice.fact, 'ends_at'), v_payment,

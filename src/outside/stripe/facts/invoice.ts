@@ -98,14 +98,27 @@ export function invoiceFact(object: unknown, event: string): InvoiceFact | null 
 
 /**
  * The lines of a change: what it changed to, and from. Changes of quantity that were not billed yet stand on the same
- * invoice, so the latest counts, and of those of one moment the one whose price the other side lacks.
+ * invoice, so the latest counts, and of those of one moment the one whose price the other side lacks. What a plan for
+ * nothing is charged or credited is nothing: such a line is the side that the others leave open.
  */
 function changed(lines: Priced[]): [Priced | null, Priced | null] {
   const prorations = lines.filter(({ proration }) => proration);
   const charged = prorations.filter((billed) => billed.amount > 0);
   const credited = prorations.filter((billed) => billed.amount < 0);
-  const to = latest(charged, credited) ?? lines.find(({ proration }) => !proration) ?? null;
-  return [to, latest(credited, charged)];
+  const free = prorations.filter((billed) => billed.amount === 0);
+  const fresh = lines.find(({ proration }) => !proration) ?? null;
+  const from = latest(credited, charged);
+  const to = latest(charged, credited) ?? fresh ?? besides(from, free);
+  return [to, from ?? besides(to, free)];
+}
+
+/** The latest line of another price than the known side's; null where no side is known. */
+function besides(known: Priced | null, lines: Priced[]): Priced | null {
+  if (known === null) return null;
+  return latest(
+    lines.filter(({ price }) => price !== known.price),
+    [],
+  );
 }
 
 function latest(lines: Priced[], others: Priced[]): Priced | null {
