@@ -398,6 +398,7 @@ CREATE TABLE "billing"."subscription" (
 	"cancel_at" timestamp with time zone,
 	"canceled_at" timestamp with time zone,
 	"ended_at" timestamp with time zone,
+	"lived" boolean DEFAULT false NOT NULL,
 	"next_price_id" uuid,
 	"next_price_at" timestamp with time zone,
 	"schedule_id" text,
@@ -577,6 +578,13 @@ begin
    where s.id = v_id;
 
   if v_row.ended_at is not null then
+    -- What is final is left, but for this: that it was more than incomplete once.
+    update billing.subscription s set lived = true
+     where s.id = v_id and not s.lived
+       and apply_subscription.fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled');
+    if found then
+      perform billing.follow(v_workspace);
+    end if;
     return 'final';
   elsif v_rank < 2 then
     v_differs := billing.differs(v_row.id, apply_subscription.fact);
@@ -589,6 +597,8 @@ begin
     perform billing.note_owing(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
     perform billing.follow(v_workspace);
     if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then
+      update billing.subscription s set lived = true
+       where s.id = v_id and not s.lived and apply_subscription.fact ->> 'status' not in ('incomplete', 'incomplete_expired');
       return 'stale';
     elsif not v_differs then
       update billing.subscription s
@@ -1117,7 +1127,7 @@ begin
     from billing.subscription s
     left join billing.plan p on p.id = s.plan_id
    where s.workspace_id = follow.workspace_id and s.superseded_by is null
-     and s.state not in ('incomplete', 'incomplete_expired')
+     and s.lived
    order by s.ended_at is null desc, s.ended_at desc, s.id desc
    limit 1;
   if not found then
@@ -1404,7 +1414,7 @@ begin
     from billing.price p where p.id = note_checkout.price_id;
   update billing.subscription s
      set state = case when note_checkout.trial_days > 0 then 'trialing' else 'active' end,
-         plan_id = v_price.plan_id, price_id = v_price.id, quantity = note_checkout.quantity
+         plan_id = v_price.plan_id, price_id = v_price.id, quantity = note_checkout.quantity, lived = true
    where s.id = v_id and s.seen_at is null and s.synced_at is null and s.state = 'incomplete';
   if found then
     perform billing.choose_live(note_checkout.workspace_id, note_checkout.caused_by);
@@ -1667,6 +1677,11 @@ begin
      greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.exact,
      renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
+  -- Only now may it be known of one which is over that it lived.
+  update billing.subscription s set lived = true where s.id = v_id and not s.lived;
+  if found then
+    perform billing.follow(renew.workspace_id);
+  end if;
   -- A payment may be on its way for days. One that comes after its subscription was undone has bought nothing, and goes back too.
   if exists (select from billing.subscription s where s.id = v_id and s.undone_at is not null) then
     perform messages.enqueue('stripe', 'undo_subscription', renew.workspace_id, 'undo:' || renew.provider_id || ':' || renew.invoice,
@@ -1783,7 +1798,7 @@ begin
    where s.workspace_id = standing_of.workspace_id and s.ended_at is null and s.superseded_by is null;
   standing_of.had_one := exists (
     select from billing.subscription s
-     where s.workspace_id = standing_of.workspace_id and s.state not in ('incomplete', 'incomplete_expired'));
+     where s.workspace_id = standing_of.workspace_id and s.lived);
 end
 $$;
 revoke all on function "billing"."standing_of"(uuid) from public, tollgate_worker;
@@ -1938,6 +1953,7 @@ begin
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,
+         lived = s.lived or v_status not in ('incomplete', 'incomplete_expired', 'canceled'),
          synced_at = greatest(s.synced_at, write_state.synced_at),
          sync_due_at = case when v_over then null
            when write_state.synced_at is not null then null

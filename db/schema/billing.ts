@@ -111,7 +111,7 @@ export const price = billing.table(
 
 /**
  * Who is subscribed to what, as the provider says it (lifecycle `billing.subscription`; its states are Stripe's).
- * `version` is the generation of the compare-and-swap: whoever writes steps it. `seen_at`, `seen_rank`: the provider's time of
+ * `lived`: it was more than incomplete once, whoever told of it. `version` is the generation of the compare-and-swap: whoever writes steps it. `seen_at`, `seen_rank`: the provider's time of
  * the newest state that was taken; `synced_at`: our time before the object was last fetched; `sync_due_at`: to be fetched.
  * `superseded_by`: another one of the workspace's is kept, and this one is to be undone. `renewed_from`, `renewed_until`: the
  * newest period whose credits were given. `healthy_at`: the provider's time of the newest state that owed nothing; `owing`:
@@ -136,6 +136,7 @@ export const subscription = billing.table(
     cancel_at: time(),
     canceled_at: time(),
     ended_at: time(),
+    lived: boolean().notNull().default(false),
     next_price_id: uuid(),
     next_price_at: time(),
     schedule_id: text(),

@@ -27,6 +27,13 @@ begin
    where s.id = v_id;
 
   if v_row.ended_at is not null then
+    -- What is final is left, but for this: that it was more than incomplete once.
+    update billing.subscription s set lived = true
+     where s.id = v_id and not s.lived
+       and apply_subscription.fact ->> 'status' not in ('incomplete', 'incomplete_expired', 'canceled');
+    if found then
+      perform billing.follow(v_workspace);
+    end if;
     return 'final';
   elsif v_rank < 2 then
     v_differs := billing.differs(v_row.id, apply_subscription.fact);
@@ -39,6 +46,8 @@ begin
     perform billing.note_owing(v_row.id, apply_subscription.fact ->> 'status', apply_subscription.occurred_at);
     perform billing.follow(v_workspace);
     if (apply_subscription.occurred_at, v_rank) < (v_row.seen_at, v_row.seen_rank) then
+      update billing.subscription s set lived = true
+       where s.id = v_id and not s.lived and apply_subscription.fact ->> 'status' not in ('incomplete', 'incomplete_expired');
       return 'stale';
     elsif not v_differs then
       update billing.subscription s

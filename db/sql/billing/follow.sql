@@ -19,7 +19,7 @@ begin
     from billing.subscription s
     left join billing.plan p on p.id = s.plan_id
    where s.workspace_id = follow.workspace_id and s.superseded_by is null
-     and s.state not in ('incomplete', 'incomplete_expired')
+     and s.lived
    order by s.ended_at is null desc, s.ended_at desc, s.id desc
    limit 1;
   if not found then

@@ -25,7 +25,7 @@ begin
     from billing.price p where p.id = note_checkout.price_id;
   update billing.subscription s
      set state = case when note_checkout.trial_days > 0 then 'trialing' else 'active' end,
-         plan_id = v_price.plan_id, price_id = v_price.id, quantity = note_checkout.quantity
+         plan_id = v_price.plan_id, price_id = v_price.id, quantity = note_checkout.quantity, lived = true
    where s.id = v_id and s.seen_at is null and s.synced_at is null and s.state = 'incomplete';
   if found then
     perform billing.choose_live(note_checkout.workspace_id, note_checkout.caused_by);

@@ -69,6 +69,11 @@ begin
      greatest(0, v_plan.included_credits - coalesce(v_from, 0)), renew.starts_at, renew.ends_at, renew.exact,
      renew.payment_id, ops.now());
   perform billing.give_waiting(v_id, renew.caused_by);
+  -- Only now may it be known of one which is over that it lived.
+  update billing.subscription s set lived = true where s.id = v_id and not s.lived;
+  if found then
+    perform billing.follow(renew.workspace_id);
+  end if;
   -- A payment may be on its way for days. One that comes after its subscription was undone has bought nothing, and goes back too.
   if exists (select from billing.subscription s where s.id = v_id and s.undone_at is not null) then
     perform messages.enqueue('stripe', 'undo_subscription', renew.workspace_id, 'undo:' || renew.provider_id || ':' || renew.invoice,

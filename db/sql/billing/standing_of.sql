@@ -13,6 +13,6 @@ begin
    where s.workspace_id = standing_of.workspace_id and s.ended_at is null and s.superseded_by is null;
   standing_of.had_one := exists (
     select from billing.subscription s
-     where s.workspace_id = standing_of.workspace_id and s.state not in ('incomplete', 'incomplete_expired'));
+     where s.workspace_id = standing_of.workspace_id and s.lived);
 end
 $$;

@@ -49,6 +49,7 @@ begin
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,
+         lived = s.lived or v_status not in ('incomplete', 'incomplete_expired', 'canceled'),
          synced_at = greatest(s.synced_at, write_state.synced_at),
          sync_due_at = case when v_over then null
            when write_state.synced_at is not null then null
