@@ -107,7 +107,7 @@ async function actOf(crossing: Crossing, lives: CustomerLife[], roll: Dice): Pro
   await alike(crossing, lives, async (life) => {
     const isActive = stripe.state.subscriptions.get(life.subscription)?.status === "active";
     if (act === 0) await life.buyPack();
-    else if (act === 1 && isActive) await life.move("large");
+    else if (act === 1 && isActive && !life.movedUp()) await life.move("large");
     else if (act === 2 && isActive) await life.move("small");
     else if (act === 3 && isActive) await life.cancelAtPeriodEnd(true);
     else if (act === 4 && isActive) await life.cancelAtPeriodEnd(false);

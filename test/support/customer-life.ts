@@ -97,6 +97,19 @@ export class CustomerLife {
     return idOf(charges.at(-1)?.payment_intent) ?? "";
   }
 
+  /** Whether a change to the larger plan was paid in the period that runs: of two, whichever is told first gives the credits. */
+  movedUp(): boolean {
+    const { subscriptions, invoices } = this.#crossing.stripe.state;
+    const since = subscriptions.get(this.subscription)?.items.data[0]?.current_period_start ?? 0;
+    return [...invoices.values()].some(
+      ({ customer, billing_reason, created, amount_paid }) =>
+        idOf(customer) === this.customer &&
+        billing_reason === "subscription_update" &&
+        created >= since &&
+        amount_paid > 0,
+    );
+  }
+
   #object(): Promise<Stripe.Subscription> {
     return this.stripe.subscriptions.retrieve(this.subscription);
   }
