@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Stripe } from "stripe";
 import { expect } from "vitest";
 import { places, test } from "../support/market.ts";
 
@@ -104,6 +105,18 @@ test("the step from a plan for nothing to one that costs gives the difference of
   await api.post(`${path}/subscription/change`, { plan: paid, when: "now" });
   await market.stripe.settled();
   expect((await api.get(credits)).body["available"]).toBe(1000);
+});
+
+test("A3 a trial that is ended early, and paid, renews the credits", async ({ market, api }) => {
+  const plan = await market.plan({ included_credits: 100, trial_days: 14 });
+  const { path, credits } = await market.subscriber(plan);
+  expect((await api.post(`${credits}/spend`, { amount: 70 })).body["available"]).toBe(30);
+  const { id } = [...market.stripe.state.subscriptions.values()].at(-1) ?? { id: "" };
+  const stripe = new Stripe("sk_test_market", market.stripe.config);
+  await stripe.subscriptions.update(id, { trial_end: "now" });
+  await market.stripe.settled();
+  expect((await api.get(`${path}/subscription`)).body).toMatchObject({ state: "active" });
+  expect((await api.get(credits)).body["available"]).toBe(100);
 });
 
 test("a quantity changes now, and gives no credits", async ({ market, api }) => {

@@ -170,6 +170,7 @@ describe("an invoice", () => {
       paid_at: 160,
       price: "price_pro",
       from_price: null,
+      begins: false,
       starts_at: 100,
       ends_at: 200,
       payment_intents: [],
@@ -216,7 +217,7 @@ describe("an invoice", () => {
         { price: "price_monthly", amount: -500, proration: true, start: 120 },
         { price: "price_yearly", amount: 20_000, start: 120 },
       ],
-      { price: "price_yearly", from_price: "price_monthly", starts_at: 120 },
+      { price: "price_yearly", from_price: "price_monthly", begins: false, starts_at: 120 },
     ],
     [
       "after changes of the quantity that were not billed yet",
@@ -266,6 +267,16 @@ describe("an invoice", () => {
       "from a trial, which paid nothing",
       [{ price: "price_pro", amount: 1000, proration: true }],
       { price: "price_pro", from_price: null },
+    ],
+    [
+      "that is none: a trial ends early, and a period begins that nothing is credited against",
+      [{ price: "price_pro", amount: 1000 }],
+      { price: "price_pro", from_price: null, begins: true, starts_at: 100, ends_at: 200 },
+    ],
+    [
+      "within a trial, which goes on and costs nothing",
+      [{ price: "price_pro", amount: 0 }],
+      { price: "price_pro", from_price: null, begins: false },
     ],
   ])("of a change %s", (_, lines, fact) => {
     expect(paid(invoiceOf(lines, update)).fact).toMatchObject(fact);

@@ -16,7 +16,9 @@ declare
   v_kind text := case apply_invoice.fact ->> 'billing_reason'
     when 'subscription_create' then 'period'
     when 'subscription_cycle' then 'period'
-    when 'subscription_update' then 'upgrade' end;
+    -- A trial or a pause that is ended early is an update to Stripe: a period is billed, and nothing is credited against it.
+    when 'subscription_update' then case when (apply_invoice.fact ->> 'begins')::boolean then 'period' else 'upgrade' end
+    end;
   v_outcome text := 'paid';
 begin
   if v_workspace is null then

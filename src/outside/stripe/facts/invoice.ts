@@ -58,6 +58,8 @@ export interface InvoiceFact {
   paid_at: number;
   price: string | null;
   from_price: string | null;
+  /** A change that changed nothing but begins a period: a trial that was ended early, a pause that was. */
+  begins: boolean;
   starts_at: number | null;
   ends_at: number | null;
   payment_intents: string[];
@@ -90,6 +92,7 @@ export function invoiceFact(object: unknown, event: string): InvoiceFact | null 
     paid_at: found.status_transitions?.paid_at ?? found.created,
     price: to?.price ?? null,
     from_price: from?.price ?? null,
+    begins: change && to !== null && !to.proration && to.amount > 0 && from === null,
     starts_at: to?.start ?? null,
     ends_at: to?.end ?? null,
     payment_intents: (found.payments?.data ?? []).flatMap((paid) => paid.payment?.payment_intent ?? []),
