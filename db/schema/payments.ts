@@ -1,5 +1,16 @@
 import { sql } from "drizzle-orm";
-import { check, foreignKey, index, integer, pgSchema, primaryKey, text, unique, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import {
+  check,
+  foreignKey,
+  index,
+  integer,
+  pgSchema,
+  primaryKey,
+  text,
+  unique,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { amount, time } from "./columns.ts";
 
 /** What was paid, and what became of it: customers at the provider, purchases, payments, refunds, disputes. */
@@ -154,7 +165,11 @@ export const refund = payments.table(
   },
   (t) => [
     primaryKey({ name: "refund_pk", columns: [t.provider, t.id] }),
-    foreignKey({ name: "refund_intent", columns: [t.provider, t.intent_id], foreignColumns: [intent.provider, intent.id] }),
+    foreignKey({
+      name: "refund_intent",
+      columns: [t.provider, t.intent_id],
+      foreignColumns: [intent.provider, intent.id],
+    }),
     index("refund_of_intent").on(t.provider, t.intent_id),
   ],
 );
@@ -176,7 +191,11 @@ export const dispute = payments.table(
   },
   (t) => [
     primaryKey({ name: "dispute_pk", columns: [t.provider, t.id] }),
-    foreignKey({ name: "dispute_intent", columns: [t.provider, t.intent_id], foreignColumns: [intent.provider, intent.id] }),
+    foreignKey({
+      name: "dispute_intent",
+      columns: [t.provider, t.intent_id],
+      foreignColumns: [intent.provider, intent.id],
+    }),
     check("dispute_state_known", sql`state in ('inquiry', 'open', 'won', 'lost')`),
     index("dispute_of_intent").on(t.provider, t.intent_id),
   ],

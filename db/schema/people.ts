@@ -5,7 +5,6 @@ import { time } from "./columns.ts";
 /** Who: workspaces and the API keys that act for them. */
 export const people = pgSchema("people");
 
-
 /**
  * A customer of the operator's. From `read_only_from` on (its subscription is not paid, or is over) and while `frozen_at` is
  * set (by the operator, or by a refund under the policy `freeze`), the workspace's own writes are refused.

@@ -32,7 +32,7 @@ export async function balances(c: AppContext, workspace: string) {
       .where(eq(account.owner_id, permit.workspace_id))
       .orderBy(account.unit),
   );
-  return { data: rows.map(({ unit, answer }) => ({ ...shown(balanceResult.parse(answer)), unit })) };
+  return { data: rows.map(({ unit, answer }) => Object.assign(shown(balanceResult.parse(answer)), { unit })) };
 }
 
 /** The ledger proves itself: each check by name, with what it found. */

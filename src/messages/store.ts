@@ -46,8 +46,14 @@ export async function listMessages(c: AppContext, page: Page, of: MessageState |
       .limit(page.limit + 1),
   );
   return rows.map((row) => ({
-    ...row,
+    id: row.id,
+    channel: row.channel,
+    kind: row.kind,
+    workspace_id: row.workspace_id,
+    state: row.state,
+    attempts: row.attempts,
     due_at: utcOrNull(row.due_at),
+    error: row.error,
     settled_at: utcOrNull(row.settled_at),
     created_at: utc(row.created_at),
   }));

@@ -18,7 +18,7 @@ export const webhookPath = "/webhooks/stripe";
  */
 export const webhook = new Hono<AppEnv>();
 webhook.use(record);
-webhook.post(webhookPath, deliver);
+webhook.post(webhookPath, (c) => deliver(c));
 webhook.onError(onError);
 webhook.notFound(notFound(webhook));
 

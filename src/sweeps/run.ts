@@ -3,7 +3,7 @@ import { call } from "../db/call.ts";
 import { permitted } from "../db/read.ts";
 import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
-import { type Settings, settings } from "../env.ts";
+import { settings as settingsOf, type Settings } from "../env.ts";
 import type { AppContext } from "../http/context.ts";
 import { Problem } from "../http/problem.ts";
 import { describe } from "../http/request.ts";
@@ -72,7 +72,7 @@ export async function runNow(c: AppContext, name: string): Promise<Run & { id: s
     throw new Problem("not_found");
   }
   const { run_id } = await write(c, { routine: claimOneCall, args, scope: "ops:write", workspace: null });
-  return { id: run_id, ...(await runOne(new Tick(settings(c.env)), { sweep, run_id })) };
+  return { id: run_id, ...(await runOne(new Tick(settingsOf(c.env)), { sweep, run_id })) };
 }
 
 /** Logs a failure with what it was about, and hands it on. */

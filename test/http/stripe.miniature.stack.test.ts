@@ -141,7 +141,7 @@ test("the stand-in's control over HTTP moves the clock, the card, disputes and r
   await control(url, `customers/${customer}/card`, { declines: true });
   expect(await control(url, "clock", { now: "2027-03-01T00:00:00Z" })).toEqual({ now: "2027-03-01T00:00:00.000Z" });
   expect(await shop.stripe.subscriptions.retrieve(subscription)).toMatchObject({ status: "past_due" });
-  const [paid] = (await shop.stripe.charges.list({ customer })).data.filter(({ status }) => status === "succeeded");
+  const paid = (await shop.stripe.charges.list({ customer })).data.find(({ status }) => status === "succeeded");
   const refund = await shop.stripe.refunds.create({ charge: paid?.id ?? "", amount: 1 });
   expect(await control(url, `refunds/${refund.id}/fail`, {})).toMatchObject({ status: "failed" });
   await control(url, "disputes", { payment_intent: paid?.payment_intent });

@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import { race } from "../support/barrier.ts";
 import { Account, advance, call, rows } from "../support/scenario.ts";
 import type { Db } from "../support/scenario.ts";
+import { orders } from "../support/orders.ts";
 import { test } from "../support/sql.ts";
 import { Till, invoiceFact, subscriptionFact } from "../support/till.ts";
 import type { Fact } from "../support/till.ts";
@@ -143,12 +144,6 @@ test("another workspace's subscription is nobody else's: the event fails, and no
   expect(await till.errorOf(event)).toMatch(/another workspace/);
   expect(await rows(db, "select from billing.subscription where workspace_id = $1", [other.workspace])).toEqual([]);
 });
-
-/** Every order of these. */
-function orders<Item>(items: readonly Item[]): Item[][] {
-  if (items.length < 2) return [[...items]];
-  return items.flatMap((item, i) => orders(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
-}
 
 test("B2 one that ends and the next that is bought, told in every order: the next is kept, and gave what it gives", async ({
   db,

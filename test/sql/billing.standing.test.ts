@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { Account, advance, call, refusal, rows } from "../support/scenario.ts";
 import type { Db } from "../support/scenario.ts";
+import { orders } from "../support/orders.ts";
 import { test } from "../support/sql.ts";
 import { Till, invoiceFact, subscriptionFact } from "../support/till.ts";
 import type { Fact, Offer } from "../support/till.ts";
@@ -87,12 +88,6 @@ test("B2 who owes writes until the grace is over, is read-only from that moment 
   await tell(0);
   expect(await access()).toBeNull();
 });
-
-/** Every order of these. */
-function orders<Item>(items: readonly Item[]): Item[][] {
-  if (items.length < 2) return [[...items]];
-  return items.flatMap((item, i) => orders(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
-}
 
 test("B2 the grace begins with the first moment that it owed since it owed nothing, in every order", async ({ db }) => {
   const plan = await new Till(db).plan({ grace_days: 5 });

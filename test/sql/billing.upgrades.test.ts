@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { Account, call } from "../support/scenario.ts";
+import { orders } from "../support/orders.ts";
 import { test } from "../support/sql.ts";
 import { Till, invoiceFact } from "../support/till.ts";
 import type { Customer, TillEvent } from "../support/till.ts";
@@ -86,12 +87,6 @@ test.for(dates)(
     }
   },
 );
-
-/** Every order of these. */
-function orders<Item>(items: readonly Item[]): Item[][] {
-  if (items.length < 2) return [[...items]];
-  return items.flatMap((item, i) => orders(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
-}
 
 /** Delivers the same invoices in every order, each order to a customer of its own. */
 async function everyOrder(

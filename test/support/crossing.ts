@@ -31,7 +31,7 @@ export interface Crossing extends Market {
   mend: (expected?: { alarms?: string[] }) => Promise<void>;
 }
 
-export const minute = 1;
+const minute = 1;
 export const day = 24 * 60;
 
 const laneCount = 4;

@@ -125,7 +125,7 @@ export const standing: Mutation[] = [
     probe: async (lab) => {
       const { first, other } = await both(lab);
       await settle(lab);
-      const answers = await Promise.all([first, other].map(async (told) => ({ told, ...(await told.row()) })));
+      const answers = await Promise.all([first, other].map(async (told) => ({ told, id: (await told.row()).id })));
       const asked_at = (await rows<{ at: string }>(lab.db, "select ops.now() as at"))[0]?.at;
       for (const { told, id } of answers) {
         const { version } = await told.row();
