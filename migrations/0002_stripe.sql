@@ -934,6 +934,8 @@ create or replace function billing.follow(workspace_id uuid)
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  -- Half of what an account holds: more than anybody counts, with room for what is in use.
+  c_unlimited constant bigint := 4503599627370496;
   v_row record;
   v_after_end text;
   v_seats bigint;
@@ -963,22 +965,26 @@ begin
     perform people.set_read_only(follow.workspace_id, null, null);
   end if;
 
-  v_seats := case when v_row.state = 'canceled' then 0 else v_row.seats * v_row.quantity end;
-  v_bytes := case when v_row.state = 'canceled' then 0 else v_row.storage_bytes end;
-  if v_row.seats is not null and v_seats is distinct from v_row.seats_given then
+  -- A plan without a limit takes away the one that another had set; where there never was one, there is nothing to count.
+  v_seats := case
+    when v_row.seats is null and not ledger.has_limit(follow.workspace_id, 'seat') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.seats * v_row.quantity, c_unlimited) end;
+  v_bytes := case
+    when v_row.storage_bytes is null and not ledger.has_limit(follow.workspace_id, 'byte') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.storage_bytes, c_unlimited) end;
+  if v_seats is distinct from v_row.seats_given then
     perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'seat', amount => v_seats,
       idempotency_key => 'tg:seats:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
   end if;
-  if v_row.storage_bytes is not null and v_bytes is distinct from v_row.bytes_given then
+  if v_bytes is distinct from v_row.bytes_given then
     perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'byte', amount => v_bytes,
       idempotency_key => 'tg:bytes:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
   end if;
   update billing.subscription s
-     set seats_given = case when v_row.seats is null then s.seats_given else v_seats end,
-         bytes_given = case when v_row.storage_bytes is null then s.bytes_given else v_bytes end
-   where s.id = v_row.id
-     and (v_row.seats is not null and v_seats is distinct from s.seats_given
-       or v_row.storage_bytes is not null and v_bytes is distinct from s.bytes_given);
+     set seats_given = v_seats, bytes_given = v_bytes
+   where s.id = v_row.id and (v_seats, v_bytes) is distinct from (s.seats_given, s.bytes_given);
 end
 $$;
 revoke all on function "billing"."follow"(uuid) from public, tollgate_worker;
@@ -1806,6 +1812,20 @@ end
 $$;
 revoke all on function "billing"."write_state"(uuid, jsonb, timestamptz, integer, timestamptz, text) from public, tollgate_worker;
 
+-- @routine ledger.has_limit
+-- ledger.has_limit: was this account ever given a limit? Callers: billing.follow
+create or replace function ledger.has_limit(owner_id uuid, unit text)
+  returns boolean
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return exists (
+    select from ledger.lot l
+     where l.owner_id = has_limit.owner_id and l.unit = has_limit.unit and l.pool = 'limit' and l.closed_at is null);
+end
+$$;
+revoke all on function "ledger"."has_limit"(uuid, text) from public, tollgate_worker;
+
 -- @routine ledger.recover
 -- ledger.recover: takes up to `amount` of what one lot gave back from its account: from the lot, then (for what the lot
 -- lacks because it was spent or is held) from the other lots in drain order, then as debt. What had expired or been reset
@@ -2436,9 +2456,9 @@ begin
   if v_state <> 'applied' and v_event.attempts >= 14 then
     v_state := 'dead';
     v_error := coalesce(v_error, 'it refers to what never came: ' || v_waits_for);
-    v_waits_for := null;
-    perform ops.raise_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id,
-      jsonb_build_object('type', v_event.type, 'error', v_error));
+    -- Events of one stranger's (another product's on the same account) are one matter, and not one each.
+    perform ops.raise_alarm('event_dead', coalesce(v_waits_for, attempt_event.provider || ':' || attempt_event.id),
+      jsonb_build_object('type', v_event.type, 'error', v_error, 'event', attempt_event.id));
   -- Not of one that goes through at its first try, which was never dead.
   elsif v_state = 'applied' and (v_event.attempts > 1 or v_event.state <> 'failed') then
     perform ops.close_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id);
@@ -2804,8 +2824,9 @@ grant execute on function "ops"."receive_event"(text, text, text, text, timestam
 
 -- @routine ops.replay_event
 -- ops.replay_event: an operator has an event applied again, whatever became of it. What it did already is not done twice: its
--- effects have names. One whose object must be fetched, or that could not be read, is fetched anew.
--- Guarantees: an audit row in the same statement. Refuses: not_found, event_foreign (it is not ours).
+-- effects have names. One whose object must be fetched, or that could not be read, is fetched anew; so is one that was not
+-- ours by the key that we had then: if it is not by the one that we have now, it is not found, and ignored.
+-- Guarantees: an audit row in the same statement. Refuses: not_found.
 -- Locks: the event's row, then what the effect locks. Callers: worker
 create or replace function ops.replay_event(
   inout provider text,
@@ -2826,14 +2847,12 @@ begin
      for no key update;
   if not found then
     perform ops.refuse('not_found');
-  elsif v_event.state = 'foreign' then
-    perform ops.refuse('event_foreign');
   end if;
   -- A person asks: its tries begin anew.
-  if v_event.fact is not null then
+  if v_event.fact is not null and v_event.state <> 'foreign' then
     update ops.event e set attempts = 0 where e.provider = replay_event.provider and e.id = replay_event.id;
     perform ops.attempt_event(replay_event.provider, replay_event.id);
-  elsif v_event.state in ('dead', 'failed', 'fetching') then
+  elsif v_event.state in ('dead', 'failed', 'fetching', 'foreign') then
     update ops.event e set state = 'fetching', attempts = 0, next_attempt_at = ops.now()
      where e.provider = replay_event.provider and e.id = replay_event.id;
   end if;
@@ -2881,15 +2900,17 @@ $$;
 revoke all on function "ops"."wait_for"(text) from public, tollgate_worker;
 
 -- @routine ops.wake_events
--- ops.wake_events: what events waited for exists now: they are due at once.
+-- ops.wake_events: what events waited for exists now: they are due at once, the dead ones too.
 -- Callers: routines that make what events refer to
 create or replace function ops.wake_events(what text)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  update ops.event e set next_attempt_at = ops.now()
-   where e.waits_for = wake_events.what and e.state = 'parked' and e.next_attempt_at > ops.now();
+  update ops.event e
+     set state = 'parked', next_attempt_at = ops.now(), attempts = case e.state when 'dead' then 0 else e.attempts end
+   where e.waits_for = wake_events.what and (e.state = 'dead' or e.state = 'parked' and e.next_attempt_at > ops.now());
+  perform ops.close_alarm('event_dead', wake_events.what);
 end
 $$;
 revoke all on function "ops"."wake_events"(text) from public, tollgate_worker;
@@ -4315,6 +4336,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.outbox', 'sending', 'dead'),
   ('messages.outbox', 'sending', 'canceled'),
   ('messages.outbox', 'dead', 'queued'),
+  ('ops.event', 'foreign', 'fetching'),
   ('ops.event', 'applied', 'parked'),
   ('ops.event', 'applied', 'failed'),
   ('ops.event', 'failed', 'fetching');

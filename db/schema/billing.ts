@@ -20,7 +20,7 @@ export const billing = pgSchema("billing");
 
 /**
  * One version of a plan; a row never changes: a change is a new version, and subscribers keep theirs until moved.
- * `seats` are per unit of a subscription's quantity; null: not limited here. `rollover_cap` null: nothing rolls over;
+ * `seats` are per unit of a subscription's quantity; null: not limited. `rollover_cap` null: nothing rolls over;
  * `rollover_expires_in` null: what rolled over does not expire. Growth: one row per version, kept for ever.
  */
 export const plan = billing.table(

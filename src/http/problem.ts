@@ -19,7 +19,6 @@ export const problems = {
   route_not_found: { status: 404, title: "There is no such route" },
   method_not_allowed: { status: 405, title: "The route does not answer this method" },
   checkout_open: { status: 409, title: "A checkout of another plan is open" },
-  event_foreign: { status: 409, title: "The event is not this deployment's" },
   hold_ended: { status: 409, title: "The hold has already ended" },
   idempotency_key_expired: { status: 409, title: "The effect of this key is done and its stored answer has gone" },
   no_customer: { status: 409, title: "The workspace has bought nothing yet, and is no customer of the provider's" },

@@ -93,7 +93,7 @@ export async function getEvent(c: AppContext, id: string) {
   return shownEvent(row);
 }
 
-/** Applies an event again; what it did is not done twice. Refuses `not_found`, `event_foreign`. */
+/** Applies an event again; what it did is not done twice. Refuses `not_found`. */
 export async function replayEvent(c: AppContext, id: string) {
   const row = await write(c, {
     routine: replayEventCall,

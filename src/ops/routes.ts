@@ -142,7 +142,7 @@ const replayEvent = createRoute({
   request: { params: model.eventParams, headers: idempotencyOptional, body: jsonBody(model.replayBody) },
   responses: {
     200: keyedAnswer(model.replayedAnswer, "What became of it now"),
-    ...writeRefusals("operator_key_required", "not_found", "event_foreign"),
+    ...writeRefusals("operator_key_required", "not_found"),
   },
 });
 

@@ -58,6 +58,27 @@ test("seats are the plan's times the quantity, storage is the plan's; both end w
   expect(await limits()).toEqual([0, 0]);
 });
 
+test("a plan without a limit takes away what another had set, also after an end; where none was, none is counted", async ({
+  db,
+}) => {
+  const till = new Till(db);
+  const [small, open] = [await till.plan({ seats: 3, storage_bytes: 100 }), await till.plan()];
+  const { tell, limit, till: told, of } = await subscribed(db, small);
+  await tell(90, { event: "created" });
+  expect(await limit("seat")).toBe(3);
+  await tell(80, { price: open.price });
+  expect([await limit("seat"), await limit("byte")]).toEqual([2 ** 52, 2 ** 52]);
+  await tell(70, { price: small.price });
+  expect([await limit("seat"), await limit("byte")]).toEqual([3, 100]);
+  await tell(60, { event: "deleted", status: "canceled", ended_at: await now(db) });
+  expect(await limit("seat")).toBe(0);
+  await told.send("customer.subscription.created", subscriptionFact(of, `sub_${crypto.randomUUID()}`, open.price));
+  expect(await limit("seat")).toBe(2 ** 52);
+  const never = await subscribed(db, open);
+  await never.tell(90, { event: "created" });
+  expect(await rows(db, "select from ledger.account where owner_id = $1", [never.of.workspace])).toEqual([]);
+});
+
 test("a limit below what is in use throws nobody out: it is a debt, which the next raise pays", async ({ db }) => {
   const till = new Till(db);
   const plan = await till.plan({ seats: 3 });

@@ -276,9 +276,19 @@ describe("an event that came too early", () => {
     expect(await rowOf(db, event)).toMatchObject({
       state: "dead",
       error: "it refers to what never came: customer:cus_never",
-      waits_for: null,
+      waits_for: "customer:cus_never",
     });
+    // Another of the same stranger's is the same matter; and once it is known whose it is, all of them are tried again.
+    const more = till.event("invoice.paid", { ...fact, invoice: "in_more" });
+    await till.deliver(more);
+    await db.query("update ops.event set attempts = 13 where id = $1", [more.id]);
+    await advance(db, "1 minute");
+    await retry(db);
+    expect(await alarms(db, "event_dead", "customer:cus_never")).toEqual([{ times: 2, open: true }]);
+    await db.query("select ops.wake_events('customer:cus_never')");
+    expect(await alarms(db, "event_dead", "customer:cus_never")).toEqual([{ times: 2, open: false }]);
+    for (const each of [event, more]) expect(await rowOf(db, each)).toMatchObject({ state: "parked", attempts: 0 });
     expect(await outcome(replay(db, { id: "evt_none" }))).toBe("not_found");
-    await db.query("delete from ops.event where id = $1", [event.id]);
+    await db.query("delete from ops.event where id = any ($1)", [[event.id, more.id]]);
   });
 });

@@ -8,6 +8,8 @@ create or replace function billing.follow(workspace_id uuid)
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  -- Half of what an account holds: more than anybody counts, with room for what is in use.
+  c_unlimited constant bigint := 4503599627370496;
   v_row record;
   v_after_end text;
   v_seats bigint;
@@ -37,21 +39,25 @@ begin
     perform people.set_read_only(follow.workspace_id, null, null);
   end if;
 
-  v_seats := case when v_row.state = 'canceled' then 0 else v_row.seats * v_row.quantity end;
-  v_bytes := case when v_row.state = 'canceled' then 0 else v_row.storage_bytes end;
-  if v_row.seats is not null and v_seats is distinct from v_row.seats_given then
+  -- A plan without a limit takes away the one that another had set; where there never was one, there is nothing to count.
+  v_seats := case
+    when v_row.seats is null and not ledger.has_limit(follow.workspace_id, 'seat') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.seats * v_row.quantity, c_unlimited) end;
+  v_bytes := case
+    when v_row.storage_bytes is null and not ledger.has_limit(follow.workspace_id, 'byte') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.storage_bytes, c_unlimited) end;
+  if v_seats is distinct from v_row.seats_given then
     perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'seat', amount => v_seats,
       idempotency_key => 'tg:seats:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
   end if;
-  if v_row.storage_bytes is not null and v_bytes is distinct from v_row.bytes_given then
+  if v_bytes is distinct from v_row.bytes_given then
     perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'byte', amount => v_bytes,
       idempotency_key => 'tg:bytes:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
   end if;
   update billing.subscription s
-     set seats_given = case when v_row.seats is null then s.seats_given else v_seats end,
-         bytes_given = case when v_row.storage_bytes is null then s.bytes_given else v_bytes end
-   where s.id = v_row.id
-     and (v_row.seats is not null and v_seats is distinct from s.seats_given
-       or v_row.storage_bytes is not null and v_bytes is distinct from s.bytes_given);
+     set seats_given = v_seats, bytes_given = v_bytes
+   where s.id = v_row.id and (v_seats, v_bytes) is distinct from (s.seats_given, s.bytes_given);
 end
 $$;

@@ -45,9 +45,9 @@ begin
   if v_state <> 'applied' and v_event.attempts >= 14 then
     v_state := 'dead';
     v_error := coalesce(v_error, 'it refers to what never came: ' || v_waits_for);
-    v_waits_for := null;
-    perform ops.raise_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id,
-      jsonb_build_object('type', v_event.type, 'error', v_error));
+    -- Events of one stranger's (another product's on the same account) are one matter, and not one each.
+    perform ops.raise_alarm('event_dead', coalesce(v_waits_for, attempt_event.provider || ':' || attempt_event.id),
+      jsonb_build_object('type', v_event.type, 'error', v_error, 'event', attempt_event.id));
   -- Not of one that goes through at its first try, which was never dead.
   elsif v_state = 'applied' and (v_event.attempts > 1 or v_event.state <> 'failed') then
     perform ops.close_alarm('event_dead', attempt_event.provider || ':' || attempt_event.id);

@@ -1,6 +1,7 @@
 -- ops.replay_event: an operator has an event applied again, whatever became of it. What it did already is not done twice: its
--- effects have names. One whose object must be fetched, or that could not be read, is fetched anew.
--- Guarantees: an audit row in the same statement. Refuses: not_found, event_foreign (it is not ours).
+-- effects have names. One whose object must be fetched, or that could not be read, is fetched anew; so is one that was not
+-- ours by the key that we had then: if it is not by the one that we have now, it is not found, and ignored.
+-- Guarantees: an audit row in the same statement. Refuses: not_found.
 -- Locks: the event's row, then what the effect locks. Callers: worker
 create or replace function ops.replay_event(
   inout provider text,
@@ -21,14 +22,12 @@ begin
      for no key update;
   if not found then
     perform ops.refuse('not_found');
-  elsif v_event.state = 'foreign' then
-    perform ops.refuse('event_foreign');
   end if;
   -- A person asks: its tries begin anew.
-  if v_event.fact is not null then
+  if v_event.fact is not null and v_event.state <> 'foreign' then
     update ops.event e set attempts = 0 where e.provider = replay_event.provider and e.id = replay_event.id;
     perform ops.attempt_event(replay_event.provider, replay_event.id);
-  elsif v_event.state in ('dead', 'failed', 'fetching') then
+  elsif v_event.state in ('dead', 'failed', 'fetching', 'foreign') then
     update ops.event e set state = 'fetching', attempts = 0, next_attempt_at = ops.now()
      where e.provider = replay_event.provider and e.id = replay_event.id;
   end if;

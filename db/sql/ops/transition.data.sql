@@ -102,6 +102,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.outbox', 'sending', 'dead'),
   ('messages.outbox', 'sending', 'canceled'),
   ('messages.outbox', 'dead', 'queued'),
+  ('ops.event', 'foreign', 'fetching'),
   ('ops.event', 'applied', 'parked'),
   ('ops.event', 'applied', 'failed'),
   ('ops.event', 'failed', 'fetching');
