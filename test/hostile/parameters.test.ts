@@ -41,7 +41,7 @@ const hostileIds = [
 ];
 
 /** Ids that others gave, and that are no UUIDs. */
-const foreignIds: Readonly<Record<string, RegExp>> = { event: /^[A-Za-z0-9_-]{1,255}$/ };
+const foreignIds: Readonly<Record<string, RegExp>> = { event: /^[A-Za-z0-9_-]{1,255}$/, sweep: /^[\w-]{1,63}$/ };
 
 function sendable({ method, example }: Operation): Call {
   return method === "GET" ? {} : { body: example ?? {}, key: randomUUID() };

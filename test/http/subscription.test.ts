@@ -210,12 +210,16 @@ test("a repeat of a change comes too late after a day: Stripe has forgotten its 
   expect(market.stripe.calls).toEqual([]);
 });
 
-test("a card that is refused changes nothing, and Stripe's words are told", async ({ market, api }) => {
+test("a card that is refused changes nothing: the plan stays, as the answer says, until the difference is paid", async ({
+  market,
+  api,
+}) => {
   const [small, large] = [await market.plan({ amount_minor: 1000 }), await market.plan({ amount_minor: 3000 })];
   const { path } = await market.subscriber(small);
   const customer = [...market.stripe.state.customers.keys()].at(-1) ?? "";
   market.stripe.setCard(customer, "declines");
-  await api.post(`${path}/subscription/change`, { plan: large, when: "now" });
+  const changed = await api.post(`${path}/subscription/change`, { plan: large, when: "now" });
+  expect([changed.status, changed.body]).toMatchObject([200, { state: "active", plan: { code: small } }]);
   expect((await api.get(`${path}/subscription`)).body).toMatchObject({ plan: { code: small } });
 });
 

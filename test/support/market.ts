@@ -122,7 +122,11 @@ export const test = inWorld
     return market;
   })
   .extend("market", ({ trade }, { onCleanup }) => {
-    onCleanup(() => trade.stripe.faults.clear());
+    onCleanup(async () => {
+      trade.stripe.faults.clear();
+      // What is still on its way would come beside the invariants.
+      await trade.stripe.settled();
+    });
     return trade;
   })
   .extend("api", ({ trade }) => trade.api);

@@ -64,7 +64,7 @@ export async function preparePayments(db: Db): Promise<void> {
     create function public.model_take_back(
       owner_id uuid, payment_id uuid, refunded bigint, lost bigint, paid bigint, idempotency_key text, caused_by text,
       out taken bigint, out of uuid) language plpgsql security definer as
-      'begin of := payment_id; taken := ledger.take_back(owner_id, payment_id, refunded, lost, paid, idempotency_key, caused_by); end';
+      'begin of := payment_id; taken := (ledger.take_back(owner_id, payment_id, refunded, lost, paid, idempotency_key, caused_by)).taken; end';
     grant execute on function public.model_take_back to tollgate_worker`);
 }
 
