@@ -191,7 +191,7 @@ export const inbox: Mutation[] = [
   {
     guard: "what waited is due at once when it exists",
     routine: "ops.wake_events",
-    changes: [["set next_attempt_at = ops.now()", "set next_attempt_at = e.next_attempt_at"]],
+    changes: [["next_attempt_at = ops.now(), attempts", "next_attempt_at = e.next_attempt_at, attempts"]],
     probe: async (lab) => {
       const till = new Till(lab.db);
       const [pack, customer] = [await till.pack(1), await till.customer()];
