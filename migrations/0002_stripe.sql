@@ -13,6 +13,9 @@ grant usage on schema "messages" to tollgate_worker;
 create schema if not exists "payments";
 grant usage on schema "payments" to tollgate_worker;
 
+-- @drop routine ledger.grant
+drop function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid);
+
 -- @drop routine ledger.recover
 drop function "ledger"."recover"(uuid, text, uuid, bigint);
 
@@ -29,11 +32,11 @@ drop function "ops"."readiness"();
 alter domain "ledger"."transaction_kind" drop constraint "transaction_kind_known";
 alter domain "ledger"."transaction_kind" add constraint transaction_kind_known check (value in (
     'grant', 'reset', 'spend', 'hold', 'settle', 'release', 'hold_expire', 'expire', 'take_back', 'give_back', 'reverse',
-    'limit', 'adjust', 'roll_over'));
+    'limit', 'adjust', 'roll_over', 'charge'));
 -- | -- ledger.transaction_kind: what a movement is.
 -- | create domain ledger.transaction_kind as text constraint transaction_kind_known check (value in (
 -- |     'grant', 'reset', 'spend', 'hold', 'settle', 'release', 'hold_expire', 'expire', 'take_back', 'give_back', 'reverse',
--- |     'limit', 'adjust', 'roll_over'));
+-- |     'limit', 'adjust', 'roll_over', 'charge'));
 
 -- @tables billing.pack, billing.plan, billing.policy, billing.price, billing.renewal, billing.subscription, ledger.lot, messages.outbox, ops.cursor, ops.event, payments.customer, payments.dispute, payments.intent, payments.payment, payments.purchase, payments.refund, people.workspace
 CREATE TABLE "ops"."cursor" (
@@ -208,13 +211,13 @@ CREATE TABLE "payments"."purchase" (
 	"version" integer DEFAULT 1 NOT NULL,
 	"plan_id" uuid,
 	"pack_id" uuid,
-	"price_id" uuid NOT NULL,
+	"price_id" uuid,
 	"quantity" integer NOT NULL,
 	"amount_minor" "ledger"."amount" NOT NULL,
 	"currency" text NOT NULL,
 	"trial_days" integer NOT NULL,
-	"success_url" text NOT NULL,
-	"cancel_url" text NOT NULL,
+	"success_url" text,
+	"cancel_url" text,
 	"provider_id" text,
 	"url" text,
 	"awaits_payment" text,
@@ -229,8 +232,11 @@ CREATE TABLE "payments"."purchase" (
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "purchase_pk" PRIMARY KEY("id"),
 	CONSTRAINT "purchase_provider_id_once" UNIQUE("provider","provider_id"),
-	CONSTRAINT "purchase_kind_known" CHECK (kind in ('subscription', 'credit_pack', 'retail_token')),
-	CONSTRAINT "purchase_of_one" CHECK ((plan_id is null) <> (pack_id is null)),
+	CONSTRAINT "purchase_kind_known" CHECK (kind in ('balance_topup', 'subscription', 'credit_pack', 'retail_token')),
+	CONSTRAINT "purchase_provider_known" CHECK (provider in ('stripe', 'manual', 'balance')),
+	CONSTRAINT "purchase_of_one" CHECK (case kind when 'balance_topup' then plan_id is null and pack_id is null and price_id is null
+        else (plan_id is null) <> (pack_id is null) and price_id is not null end),
+	CONSTRAINT "purchase_urls_of_sessions" CHECK (provider <> 'stripe' or success_url is not null and cancel_url is not null),
 	CONSTRAINT "purchase_quantity_positive" CHECK (quantity > 0),
 	CONSTRAINT "purchase_ended_when_not_pending" CHECK ((state = 'pending') = (ended_at is null))
 );
@@ -1286,8 +1292,9 @@ revoke all on function "billing"."note_owing"(uuid, text, timestamptz) from publ
 
 -- @routine billing.offer
 -- billing.offer: what is sold under this code, in this currency and interval: the newest version, or the one that is named.
--- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (the provider does not have it yet).
--- Callers: payments.start_checkout, billing.begin_change
+-- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (it is to be paid at
+--   the provider, which does not have it yet).
+-- Callers: payments.start_checkout, payments.buy_from_balance, billing.begin_change
 create or replace function billing.offer(
   plan_code text,
   plan_number integer,
@@ -1295,6 +1302,7 @@ create or replace function billing.offer(
   currency text,
   interval_unit text,
   interval_count integer,
+  published boolean default true,
   out kind text,
   out plan_id uuid,
   out pack_id uuid,
@@ -1334,12 +1342,12 @@ begin
   end if;
   if offer.price_id is null then
     perform ops.refuse('price_unknown');
-  elsif offer.price_provider_id is null then
+  elsif offer.published and offer.price_provider_id is null then
     perform ops.refuse('price_not_published');
   end if;
 end
 $$;
-revoke all on function "billing"."offer"(text, integer, text, text, text, integer) from public, tollgate_worker;
+revoke all on function "billing"."offer"(text, integer, text, text, text, integer, boolean) from public, tollgate_worker;
 
 -- @routine billing.pack_quantity
 -- billing.pack_quantity: how many credits or tokens a pack's version holds. Callers: payments.finalize
@@ -1811,6 +1819,138 @@ begin
 end
 $$;
 revoke all on function "billing"."write_state"(uuid, jsonb, timestamptz, integer, timestamptz, text) from public, tollgate_worker;
+
+-- @routine ledger.balanced
+-- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?
+-- Sides of the account: available (of a lot), held, debt (paying debt is positive). Far sides: issued, spent, expired,
+-- taken_back, adjusted; of money: payments, revenue, refund. Only what may have found nothing to move (reset, limit, reverse) has no entries.
+-- Callers: ledger.refuse_unbalanced
+create or replace function ledger.balanced(kind text, sides text[], lots uuid[], amounts bigint[])
+  returns boolean
+  language plpgsql immutable security definer set search_path = ''
+as $$
+declare
+  v_count integer := cardinality(balanced.amounts);
+  v_total numeric := 0;
+begin
+  if cardinality(balanced.sides) <> v_count or cardinality(balanced.lots) <> v_count
+    or v_count = 0 and balanced.kind not in ('reset', 'limit', 'reverse') then
+    return false;
+  end if;
+  for i in 1 .. v_count loop
+    if coalesce(balanced.amounts[i], 0) = 0
+      or balanced.sides[i] is null
+      or balanced.sides[i] not in ('available', 'held', 'debt', 'issued', 'spent', 'expired', 'taken_back', 'adjusted', 'payments',
+        'revenue', 'refund')
+      or (balanced.sides[i] = 'available' and balanced.lots[i] is null) then
+      return false;
+    end if;
+    v_total := v_total + balanced.amounts[i];
+  end loop;
+  return v_total = 0;
+end
+$$;
+revoke all on function "ledger"."balanced"(text, text[], uuid[], bigint[]) from public, tollgate_worker;
+
+-- @routine ledger.charge
+-- ledger.charge: takes `amount` from an account to a named side: what was paid from a balance goes to `revenue`.
+-- Guarantees: as ledger.spend: all of it or nothing, never below zero. Locks: account, then its lots.
+-- Refuses: insufficient_balance (with available, required and unit), idempotency_key_expired, idempotency_key_reused.
+-- Callers: payments' and billing's routines
+create or replace function ledger.charge(
+  owner_id uuid,
+  unit text,
+  amount bigint,
+  side text,
+  reason text,
+  idempotency_key text,
+  caused_by text
+)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_account record;
+  v_taken record;
+  v_sides text[] := '{}';
+  v_lots uuid[] := '{}';
+  v_amounts bigint[] := '{}';
+begin
+  v_account := ledger.lock_account(charge.owner_id, charge.unit);
+  update ledger.account a set available = a.available - charge.amount
+   where a.owner_id = charge.owner_id and a.unit = charge.unit and a.available >= charge.amount;
+  if not found then
+    perform ops.refuse('insufficient_balance', jsonb_build_object('available', v_account.available,
+      'required', charge.amount, 'currency', charge.unit));
+  end if;
+  v_taken := ledger.take(charge.owner_id, charge.unit, charge.amount);
+  for i in 1 .. cardinality(v_taken.lots) loop
+    v_sides := v_sides || array['available', charge.side];
+    v_lots := v_lots || array[v_taken.lots[i], v_taken.lots[i]];
+    v_amounts := v_amounts || array[-v_taken.amounts[i], v_taken.amounts[i]];
+  end loop;
+  return ledger.post(charge.owner_id, charge.unit, 'charge', charge.amount, v_sides, v_lots, v_amounts,
+    charge.idempotency_key, charge.caused_by, charge.reason);
+end
+$$;
+revoke all on function "ledger"."charge"(uuid, text, bigint, text, text, text, text) from public, tollgate_worker;
+
+-- @routine ledger.grant
+-- ledger.grant: gives `amount` to an account, in a pool, optionally until `expires_at`. Debt is paid first.
+-- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
+-- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused;
+--   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for; `side` from where it came:
+--   issued, or of money payments or refund.
+-- Callers: worker, payments' and billing's routines
+create or replace function ledger.grant(
+  owner_id uuid,
+  unit text,
+  pool text,
+  amount bigint,
+  expires_at timestamptz,
+  reason text,
+  idempotency_key text,
+  caused_by text,
+  payment_id uuid default null,
+  side text default 'issued',
+  out transaction_id uuid,
+  out lot_id uuid,
+  out available bigint,
+  out held bigint,
+  out debt bigint,
+  out pools text[],
+  out pool_available bigint[],
+  out pool_expires_at timestamptz[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_account record;
+  v_lot record;
+  v_sides text[] := array["grant".side];
+  v_lots uuid[];
+  v_amounts bigint[] := array[-"grant".amount];
+begin
+  v_account := ledger.lock_account("grant".owner_id, "grant".unit);
+  v_lot := ledger.add_lot("grant".owner_id, "grant".unit, "grant".pool, "grant".amount, v_account.debt,
+    "grant".expires_at, "grant".payment_id);
+  "grant".lot_id := v_lot.lot_id;
+  v_lots := array[v_lot.lot_id];
+  if v_lot.available > 0 then
+    v_sides := v_sides || 'available'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || v_lot.available;
+  end if;
+  if v_lot.debt_paid > 0 then
+    v_sides := v_sides || 'debt'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || v_lot.debt_paid;
+  end if;
+  "grant".transaction_id := ledger.post("grant".owner_id, "grant".unit, 'grant', "grant".amount, v_sides, v_lots,
+    v_amounts, "grant".idempotency_key, "grant".caused_by, "grant".reason);
+
+  select b.* into "grant".available, "grant".held, "grant".debt, "grant".pools, "grant".pool_available, "grant".pool_expires_at
+    from ledger.balance_of("grant".owner_id, "grant".unit) b;
+end
+$$;
+revoke all on function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text) from public, tollgate_worker;
+grant execute on function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text) to tollgate_worker;
 
 -- @routine ledger.has_limit
 -- ledger.has_limit: was this account ever given a limit? Callers: billing.follow
@@ -3172,6 +3312,68 @@ end
 $$;
 revoke all on function "payments"."apply_refund"(text, jsonb, text) from public, tollgate_worker;
 
+-- @routine payments.buy_from_balance
+-- payments.buy_from_balance: a pack is paid from the workspace's balance: the money goes to `revenue`, and the purchase is final,
+-- in one statement: never one without the other (D7).
+-- Locks: the workspace, the purchase, the accounts. Refuses: not_found; workspace_frozen, workspace_read_only; pack_unknown,
+--   price_unknown; insufficient_balance (with available, required and currency); idempotency_key_*. Callers: worker
+create or replace function payments.buy_from_balance(
+  workspace_id uuid,
+  pack_code text,
+  inout currency text,
+  inout quantity integer,
+  caused_by text,
+  out id uuid,
+  out kind text,
+  out state text,
+  out amount_minor bigint,
+  out payment_id uuid,
+  out available bigint,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_access record;
+  v_offer record;
+begin
+  if not people.lock_workspace(buy_from_balance.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  v_access := people.access_of(buy_from_balance.workspace_id);
+  if v_access.refusal is not null then
+    perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
+  end if;
+  v_offer := billing.offer(null, null, buy_from_balance.pack_code, buy_from_balance.currency, null, null, published => false);
+  buy_from_balance.id := uuidv7();
+  buy_from_balance.kind := v_offer.kind;
+  buy_from_balance.amount_minor := v_offer.amount_minor * buy_from_balance.quantity;
+  buy_from_balance.created_at := ops.now();
+  insert into payments.purchase
+    (id, workspace_id, kind, provider, state, pack_id, price_id, quantity, amount_minor, currency, trial_days, provider_id,
+     expires_at, created_at)
+  values
+    (buy_from_balance.id, buy_from_balance.workspace_id, v_offer.kind, 'balance', 'pending', v_offer.pack_id, v_offer.price_id,
+     buy_from_balance.quantity, buy_from_balance.amount_minor, buy_from_balance.currency, 0, buy_from_balance.id,
+     buy_from_balance.created_at, buy_from_balance.created_at);
+  if buy_from_balance.amount_minor > 0 then
+    perform ledger.charge(owner_id => buy_from_balance.workspace_id, unit => buy_from_balance.currency,
+      amount => buy_from_balance.amount_minor, side => 'revenue', reason => null,
+      idempotency_key => 'tg:purchase:' || buy_from_balance.id || ':paid', caused_by => buy_from_balance.caused_by);
+  end if;
+  perform payments.finalize(buy_from_balance.id,
+    jsonb_build_object('amount_total', buy_from_balance.amount_minor, 'currency', buy_from_balance.currency),
+    buy_from_balance.caused_by);
+  select p.state, p.payment_id into strict buy_from_balance.state, buy_from_balance.payment_id
+    from payments.purchase p
+   where p.id = buy_from_balance.id;
+  select b.available into buy_from_balance.available
+    from ledger.balance_of(buy_from_balance.workspace_id, buy_from_balance.currency) b;
+end
+$$;
+revoke all on function "payments"."buy_from_balance"(uuid, text, text, integer, text) from public, tollgate_worker;
+grant execute on function "payments"."buy_from_balance"(uuid, text, text, integer, text) to tollgate_worker;
+
 -- @routine payments.cancel_purchase
 -- payments.cancel_purchase: somebody wants a purchase cancelled. It is, once the provider has ended its session (`session_id`), which
 -- is asked for after this: until then it may still be paid. One that is over stays as it is.
@@ -3202,7 +3404,7 @@ grant execute on function "payments"."cancel_purchase"(uuid, uuid) to tollgate_w
 
 -- @routine payments.claim_checkout
 -- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
--- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- they are not there and nobody else has it. What has no price there (a top-up) is `amount_minor` in `session_currency`. Who waits asks again; a right that was not used runs out after 30 seconds.
 -- `session_token` comes with a customer, or with the right to make one.
 -- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
 create or replace function payments.claim_checkout(
@@ -3223,7 +3425,9 @@ create or replace function payments.claim_checkout(
   out customer_number integer,
   out customer_token uuid,
   out search_customer boolean,
-  out session_token uuid
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -3237,7 +3441,7 @@ begin
   end if;
   perform people.lock_workspace(v_row.workspace_id);
   select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
-         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment
+         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment, p.amount_minor, p.currency
     into strict v_row
     from payments.purchase p
    where p.id = claim_checkout.id
@@ -3254,6 +3458,8 @@ begin
   claim_checkout.cancel_url := v_row.cancel_url;
   claim_checkout.expires_at := v_row.expires_at;
   claim_checkout.created_at := v_row.created_at;
+  claim_checkout.amount_minor := v_row.amount_minor;
+  claim_checkout.session_currency := v_row.currency;
   if v_row.state <> 'pending' or v_row.provider_id is not null then
     return;
   end if;
@@ -3457,11 +3663,12 @@ grant execute on function "payments"."customers_after"(text, text, integer) to t
 
 -- @routine payments.finalize
 -- payments.finalize: a purchase was paid: its state, the payment and what it buys, in one (D1, D2), once, whoever says so and
--- how often (D3): credits to the pool `bulk` (A5), tokens, or the plan's subscription with its first period. A purchase of nothing
+-- how often (D3): money to the balance (D1), credits to the pool `bulk` (A5), tokens, or the plan's subscription with its first
+-- period. A purchase of nothing
 -- to pay counts. Money that came for one that we held for over is money: it buys what it was paid for. Money of another
--- currency is kept without effect, under an alarm.
+-- currency, or for a balance of another amount, is kept without effect, under an alarm.
 -- Locks: the caller holds the intent and the workspace; then the purchase, the subscription, the account.
--- Callers: payments.apply_checkout
+-- Callers: payments.apply_checkout, payments.buy_from_balance, payments.record_topup
 create or replace function payments.finalize(id uuid, fact jsonb, caused_by text)
   returns text
   language plpgsql volatile security definer set search_path = ''
@@ -3474,7 +3681,7 @@ declare
   v_fits boolean;
 begin
   select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.pack_id, p.price_id, p.quantity, p.currency,
-         p.trial_days, p.payment_id
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id
     into strict v_purchase
     from payments.purchase p
    where p.id = finalize.id
@@ -3482,7 +3689,9 @@ begin
   if v_purchase.payment_id is not null then
     return 'known';
   end if;
-  v_fits := finalize.fact ->> 'currency' is null or finalize.fact ->> 'currency' = v_purchase.currency;
+  v_fits := (finalize.fact ->> 'currency' is null or finalize.fact ->> 'currency' = v_purchase.currency)
+    -- What is paid for a pack or plan may be less by a code or more by a tax; a balance is what was paid, to the cent.
+    and (v_purchase.kind <> 'balance_topup' or (finalize.fact ->> 'amount_total')::bigint = v_purchase.amount_minor);
   v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider,
     case v_purchase.kind when 'subscription' then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
       else v_purchase.provider_id end,
@@ -3499,7 +3708,8 @@ begin
 
   if not v_fits then
     perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
-      jsonb_build_object('currency', finalize.fact ->> 'currency', 'expected', v_purchase.currency));
+      jsonb_build_object('currency', finalize.fact ->> 'currency', 'amount_minor', finalize.fact -> 'amount_total',
+        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor));
     -- It may have been refunded before we knew of it.
     perform payments.reckon(v_payment, finalize.caused_by);
     return 'does_not_fit';
@@ -3513,6 +3723,11 @@ begin
       invoice => finalize.fact ->> 'invoice', paid_at => v_paid_at, payment_id => v_payment, caused_by => finalize.caused_by);
     update payments.purchase p set subscription_id = v_subscription where p.id = finalize.id;
     update payments.payment p set subscription_id = v_subscription where p.id = v_payment;
+  elsif v_purchase.kind = 'balance_topup' then
+    perform ledger.grant(
+      owner_id => v_purchase.workspace_id, unit => v_purchase.currency, pool => 'balance', amount => v_purchase.amount_minor,
+      expires_at => null, reason => null, idempotency_key => 'tg:purchase:' || finalize.id, caused_by => finalize.caused_by,
+      payment_id => v_payment, side => 'payments');
   else
     perform ledger.grant(
       owner_id => v_purchase.workspace_id,
@@ -3761,8 +3976,135 @@ $$;
 revoke all on function "payments"."record_session"(uuid, uuid, text, text, timestamptz) from public, tollgate_worker;
 grant execute on function "payments"."record_session"(uuid, uuid, text, text, timestamptz) to tollgate_worker;
 
+-- @routine payments.record_topup
+-- payments.record_topup: money that came outside of Stripe, a bank transfer or cash, goes to a workspace's balance; an operator says
+-- so. Once for ever by its `reference` (the bank's, say): the same again is answered with the first, another amount is refused.
+-- Guarantees: purchase, payment and balance in one statement (D1); an audit row. Refuses: not_found; reference_used (with the
+--   purchase). Locks: the workspace, the purchase, the account. Callers: worker
+create or replace function payments.record_topup(
+  workspace_id uuid,
+  inout amount_minor bigint,
+  inout currency text,
+  inout reference text,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out payment_id uuid,
+  out available bigint,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_known record;
+begin
+  if not people.lock_workspace(record_topup.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  record_topup.created_at := ops.now();
+  record_topup.id := uuidv7();
+  insert into payments.purchase
+    (id, workspace_id, kind, provider, state, quantity, amount_minor, currency, trial_days, provider_id, expires_at, created_at)
+  values
+    (record_topup.id, record_topup.workspace_id, 'balance_topup', 'manual', 'pending', 1, record_topup.amount_minor,
+     record_topup.currency, 0, record_topup.reference, record_topup.created_at, record_topup.created_at)
+  on conflict on constraint purchase_provider_id_once do nothing;
+  if not found then
+    select p.id, p.workspace_id, p.amount_minor, p.currency, p.created_at into strict v_known
+      from payments.purchase p
+     where p.provider = 'manual' and p.provider_id = record_topup.reference;
+    if (v_known.workspace_id, v_known.amount_minor, v_known.currency)
+      is distinct from (record_topup.workspace_id, record_topup.amount_minor, record_topup.currency) then
+      perform ops.refuse('reference_used', jsonb_build_object('purchase_id', v_known.id));
+    end if;
+    record_topup.id := v_known.id;
+    record_topup.created_at := v_known.created_at;
+  else
+    perform payments.finalize(record_topup.id,
+      jsonb_build_object('amount_total', record_topup.amount_minor, 'currency', record_topup.currency), record_topup.caused_by);
+    perform ops.record_change(
+      workspace_id => record_topup.workspace_id, actor => record_topup.caused_by, action => 'balance.topup',
+      subject => 'purchase:' || record_topup.id,
+      detail => jsonb_build_object('amount_minor', record_topup.amount_minor, 'currency', record_topup.currency,
+        'reference', record_topup.reference));
+  end if;
+  select p.state, p.payment_id into strict record_topup.state, record_topup.payment_id
+    from payments.purchase p
+   where p.id = record_topup.id;
+  select b.available into record_topup.available from ledger.balance_of(record_topup.workspace_id, record_topup.currency) b;
+end
+$$;
+revoke all on function "payments"."record_topup"(uuid, bigint, text, text, text) from public, tollgate_worker;
+grant execute on function "payments"."record_topup"(uuid, bigint, text, text, text) to tollgate_worker;
+
+-- @routine payments.refund_payment
+-- payments.refund_payment: an operator refunds, all or in part, what was paid by hand or from a balance. What it gave is taken back
+-- in proportion (payments.reckon); what was paid from a balance goes back to it. Money of Stripe's is refunded at Stripe.
+-- Guarantees: never more than was paid, whoever refunds at once; an audit row in the same statement.
+-- Locks: the intent, the workspace, then what follows. Refuses: not_found; refund_at_provider; amount_exceeds_payment (with what is
+--   left). Callers: worker
+create or replace function payments.refund_payment(
+  workspace_id uuid,
+  inout payment_id uuid,
+  inout amount_minor bigint,
+  reason text,
+  caused_by text,
+  out id text,
+  out currency text,
+  out refunded bigint,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment record;
+  v_left bigint;
+begin
+  select p.provider, p.currency into v_payment
+    from payments.payment p
+   where p.id = refund_payment.payment_id and p.workspace_id = refund_payment.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_payment.provider not in ('manual', 'balance') then
+    perform ops.refuse('refund_at_provider', jsonb_build_object('provider', v_payment.provider));
+  end if;
+  -- It has no name at a provider but its own.
+  perform payments.lock_intent(v_payment.provider, refund_payment.payment_id::text, null);
+  perform people.lock_workspace(refund_payment.workspace_id);
+  perform payments.link_intent(v_payment.provider, refund_payment.payment_id::text, refund_payment.payment_id);
+  select p.amount_minor - p.refunded into strict v_left
+    from payments.payment p
+   where p.id = refund_payment.payment_id
+     for no key update;
+  refund_payment.amount_minor := coalesce(refund_payment.amount_minor, v_left);
+  if refund_payment.amount_minor > v_left or v_left = 0 then
+    perform ops.refuse('amount_exceeds_payment', jsonb_build_object('left_minor', v_left));
+  end if;
+  refund_payment.id := uuidv7();
+  refund_payment.currency := v_payment.currency;
+  perform payments.store_refund(v_payment.provider, refund_payment.payment_id::text, jsonb_build_object(
+    'refund', refund_payment.id, 'amount', refund_payment.amount_minor, 'status', 'succeeded'));
+  perform payments.reckon(refund_payment.payment_id, refund_payment.caused_by);
+  if v_payment.provider = 'balance' then
+    perform ledger.grant(owner_id => refund_payment.workspace_id, unit => v_payment.currency, pool => 'balance',
+      amount => refund_payment.amount_minor, expires_at => null, reason => refund_payment.reason,
+      idempotency_key => 'tg:refund:' || refund_payment.id, caused_by => refund_payment.caused_by, side => 'refund');
+  end if;
+  perform ops.record_change(
+    workspace_id => refund_payment.workspace_id, actor => refund_payment.caused_by, action => 'payment.refund',
+    subject => 'payment:' || refund_payment.payment_id,
+    detail => jsonb_build_object('amount_minor', refund_payment.amount_minor, 'reason', refund_payment.reason));
+  select p.refunded into strict refund_payment.refunded from payments.payment p where p.id = refund_payment.payment_id;
+  select b.available into refund_payment.available
+    from ledger.balance_of(refund_payment.workspace_id, v_payment.currency) b;
+end
+$$;
+revoke all on function "payments"."refund_payment"(uuid, uuid, bigint, text, text) from public, tollgate_worker;
+grant execute on function "payments"."refund_payment"(uuid, uuid, bigint, text, text) to tollgate_worker;
+
 -- @routine payments.start_checkout
--- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack or a retail token. Answers it
+-- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack, a retail token, or (`topup_minor`)
+-- money for the balance. Answers it
 -- with what its session is to be made of, and with the right to make customer and session, if nobody else has it.
 -- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
 --   (only the provider says that it may not); by constraint there are never two.
@@ -3782,6 +4124,7 @@ create or replace function payments.start_checkout(
   inout success_url text,
   inout cancel_url text,
   caused_by text,
+  topup_minor bigint default null,
   out id uuid,
   out kind text,
   out state text,
@@ -3796,7 +4139,9 @@ create or replace function payments.start_checkout(
   out customer_number integer,
   out customer_token uuid,
   out search_customer boolean,
-  out session_token uuid
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -3816,8 +4161,14 @@ begin
     and not (v_access.refusal = 'workspace_read_only' and v_access.reason = 'canceled' and start_checkout.plan_code is not null) then
     perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
   end if;
-  v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
-    start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
+  if start_checkout.topup_minor is null then
+    v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
+      start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
+  else
+    select 'balance_topup' as kind, null::uuid as plan_id, null::uuid as pack_id, null::uuid as price_id,
+           start_checkout.topup_minor as amount_minor, 0 as trial_days
+      into v_offer;
+  end if;
   v_now := ops.now();
   v_trial_days := v_offer.trial_days;
   if v_offer.kind = 'subscription' then
@@ -3850,17 +4201,18 @@ begin
   end if;
   select c.quantity, c.success_url, c.cancel_url, c.kind, c.state, c.url, c.session_id, c.price_provider_id, c.mode,
          c.trial_days, c.expires_at, c.created_at, c.customer_id, c.customer_number, c.customer_token, c.search_customer,
-         c.session_token
+         c.session_token, c.amount_minor, c.session_currency
     into strict start_checkout.quantity, start_checkout.success_url, start_checkout.cancel_url, start_checkout.kind,
          start_checkout.state, start_checkout.url, start_checkout.session_id, start_checkout.price_provider_id,
          start_checkout.mode, start_checkout.trial_days, start_checkout.expires_at, start_checkout.created_at,
          start_checkout.customer_id, start_checkout.customer_number, start_checkout.customer_token,
-         start_checkout.search_customer, start_checkout.session_token
+         start_checkout.search_customer, start_checkout.session_token, start_checkout.amount_minor,
+         start_checkout.session_currency
     from payments.claim_checkout(start_checkout.id) c;
 end
 $$;
-revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text) from public, tollgate_worker;
-grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text) to tollgate_worker;
+revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint) from public, tollgate_worker;
+grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint) to tollgate_worker;
 
 -- @routine payments.store_dispute
 -- payments.store_dispute: a dispute as the provider told it at `seen_at` (of a fetched one: when it was asked for). Within one

@@ -43,7 +43,8 @@ export const customer = payments.table(
 );
 
 /**
- * Something that a workspace is buying (lifecycle `payments.purchase`). `provider_id`, `url`: the checkout session's, null
+ * Something that a workspace is buying: a plan, a pack, or money for its balance; paid at Stripe, by hand (`manual`: a bank
+ * transfer, cash) or from the balance (lifecycle `payments.purchase`). `provider_id`, `url`: the checkout session's, null
  * until it was made (under the lease) with an idempotency key made from this row's id, which the session carries too.
  * `canceled_at`: somebody asked for it to be cancelled; it is, once the provider has ended its session.
  * `awaits_payment`: the session is over and its payment is on its way. Growth: one row per purchase, kept for ever.
@@ -59,13 +60,13 @@ export const purchase = payments.table(
     version: integer().notNull().default(1),
     plan_id: uuid(),
     pack_id: uuid(),
-    price_id: uuid().notNull(),
+    price_id: uuid(),
     quantity: integer().notNull(),
     amount_minor: amount().notNull(),
     currency: text().notNull(),
     trial_days: integer().notNull(),
-    success_url: text().notNull(),
-    cancel_url: text().notNull(),
+    success_url: text(),
+    cancel_url: text(),
     provider_id: text(),
     url: text(),
     awaits_payment: text(),
@@ -85,8 +86,14 @@ export const purchase = payments.table(
     uniqueIndex("purchase_of_plan_open_once")
       .on(t.workspace_id)
       .where(sql`kind = 'subscription' and state = 'pending'`),
-    check("purchase_kind_known", sql`kind in ('subscription', 'credit_pack', 'retail_token')`),
-    check("purchase_of_one", sql`(plan_id is null) <> (pack_id is null)`),
+    check("purchase_kind_known", sql`kind in ('balance_topup', 'subscription', 'credit_pack', 'retail_token')`),
+    check("purchase_provider_known", sql`provider in ('stripe', 'manual', 'balance')`),
+    check(
+      "purchase_of_one",
+      sql`case kind when 'balance_topup' then plan_id is null and pack_id is null and price_id is null
+        else (plan_id is null) <> (pack_id is null) and price_id is not null end`,
+    ),
+    check("purchase_urls_of_sessions", sql`provider <> 'stripe' or success_url is not null and cancel_url is not null`),
     check("purchase_quantity_positive", sql`quantity > 0`),
     check("purchase_ended_when_not_pending", sql`(state = 'pending') = (ended_at is null)`),
     index("purchase_of_workspace").on(t.workspace_id, t.id),

@@ -98,6 +98,16 @@ export const transactionsQuery = z.strictObject(pageQuery);
 export const balanceAnswer = () => z.object(balance());
 export const balancesAnswer = () =>
   z.object({ data: z.array(z.object({ ...balance(), unit: z.string().meta({ example: "seat" }) })) });
+/** A currency is a unit of three letters (ISO 4217, in lower case); no other unit is. */
+export const currencyForm = /^[a-z]{3}$/;
+
+export const moneyAnswer = () =>
+  z.object({
+    data: z.array(
+      z.object({ currency: z.string().meta({ example: "eur" }), available: counted, held: counted, debt: counted }),
+    ),
+  });
+
 export const movedAnswer = () => z.object({ transaction_id: uuid, ...balance() });
 export const spendAnswer = () =>
   z.object({
@@ -149,6 +159,13 @@ export const holdItem = () =>
     ended_at: moment.nullable(),
     created_at: moment,
   });
+
+export const moneyTransactionsQuery = z.strictObject({
+  ...pageQuery,
+  currency: z.string().regex(currencyForm, "must be an ISO 4217 code in lower case").optional(),
+});
+
+export const moneyTransactionItem = () => transactionItem().extend({ currency: z.string().meta({ example: "eur" }) });
 
 export const transactionItem = () =>
   z.object({

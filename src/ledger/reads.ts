@@ -1,14 +1,15 @@
-import { and, desc, eq, lt, sql } from "drizzle-orm";
+import { and, desc, eq, lt, sql, type SQL } from "drizzle-orm";
 import { account, hold, lot, transaction } from "../../db/schema/ledger.ts";
 import { read } from "../db/read.ts";
 import type { AppContext } from "../http/context.ts";
 import type { Page } from "../http/pagination.ts";
 import { Problem } from "../http/problem.ts";
+import type { Scope } from "../http/route.ts";
 import { utc, utcOrNull } from "../http/time.ts";
-import { credit, type HoldState } from "./model.ts";
+import { credit, currencyForm, type HoldState } from "./model.ts";
 import { balanceResult, nth, shown, verifyResult } from "./rows.ts";
 
-const scope = "credits:read";
+const scope: Scope = "credits:read";
 
 /** What a workspace has. One that never had any has zero. */
 export async function balance(c: AppContext, workspace: string) {
@@ -21,8 +22,8 @@ export async function balance(c: AppContext, workspace: string) {
 }
 
 /** What a workspace has of every unit that it ever had any of, by unit. */
-export async function balances(c: AppContext, workspace: string) {
-  const rows = await read(c, { scope, workspace }, (db, permit) =>
+export async function balances(c: AppContext, workspace: string, as: Scope = scope) {
+  const rows = await read(c, { scope: as, workspace }, (db, permit) =>
     db
       .select({
         unit: sql<string>`${account.unit}`.as("unit"),
@@ -33,6 +34,16 @@ export async function balances(c: AppContext, workspace: string) {
       .orderBy(account.unit),
   );
   return { data: rows.map(({ unit, answer }) => Object.assign(shown(balanceResult.parse(answer)), { unit })) };
+}
+
+/** A workspace's money, by currency: the units of three letters. */
+export async function money(c: AppContext, workspace: string) {
+  const { data } = await balances(c, workspace, "billing:read");
+  return {
+    data: data
+      .filter(({ unit }) => currencyForm.test(unit))
+      .map(({ unit, available, held, debt }) => ({ currency: unit, available, held, debt })),
+  };
 }
 
 /** The ledger proves itself: each check by name, with what it found. */
@@ -110,12 +121,42 @@ const pools = sql<(string | null)[]>`array(
     left join ${lot} l on l.owner_id = "transaction".owner_id and l.unit = "transaction".unit and l.id = e.lot_id
    order by e.position)`;
 
-/** A page of transactions, newest first, and one more. */
+/** A page of credits' transactions, newest first, and one more. */
 export async function listTransactions(c: AppContext, workspace: string, page: Page) {
-  const rows = await read(c, { scope, workspace }, (db, permit) =>
+  const rows = await pageOfTransactions(c, workspace, page, scope, () => eq(transaction.unit, credit));
+  return rows.map(({ unit: _unit, ...row }) => row);
+}
+
+/** The transactions of money. The accounts are few; by them the index finds these among all others. */
+const ofMoney = (owner: SQL<string>) =>
+  sql`"transaction".unit in (
+    select a.unit from ${account} a where a.owner_id = ${owner} and a.unit ~ ${currencyForm.source})`;
+
+/** A page of one currency's transactions, or of all, newest first, and one more. */
+export async function listMoneyTransactions(
+  c: AppContext,
+  workspace: string,
+  page: Page,
+  currency: string | undefined,
+) {
+  const rows = await pageOfTransactions(c, workspace, page, "billing:read", (owner) =>
+    currency === undefined ? ofMoney(owner) : eq(transaction.unit, currency),
+  );
+  return rows.map(({ unit, ...row }) => Object.assign(row, { currency: unit }));
+}
+
+async function pageOfTransactions(
+  c: AppContext,
+  workspace: string,
+  page: Page,
+  as: Scope,
+  ofUnit: (owner: SQL<string>) => SQL,
+) {
+  const rows = await read(c, { scope: as, workspace }, (db, permit) =>
     db
       .select({
         id: transaction.id,
+        unit: transaction.unit,
         kind: transaction.kind,
         amount: transaction.amount,
         sides: transaction.sides,
@@ -130,7 +171,7 @@ export async function listTransactions(c: AppContext, workspace: string, page: P
       .where(
         and(
           eq(transaction.owner_id, permit.workspace_id),
-          eq(transaction.unit, credit),
+          ofUnit(permit.workspace_id),
           page.after === null ? undefined : lt(transaction.id, page.after),
         ),
       )
@@ -139,6 +180,7 @@ export async function listTransactions(c: AppContext, workspace: string, page: P
   );
   return rows.map((row) => ({
     id: row.id,
+    unit: row.unit,
     kind: row.kind,
     amount: row.amount,
     entries: row.sides.map((side, i) => ({

@@ -33,6 +33,33 @@ const balancesRoute = createRoute({
   responses: { 200: jsonAnswer(model.balancesAnswer, "All of them"), ...readRefusals("not_found") },
 });
 
+const moneyRoute = createRoute({
+  method: "get",
+  path: "/v1/workspaces/{workspace}/balance",
+  operationId: "getBalance",
+  tags: ["balance"],
+  summary: "Get the money balance",
+  description: "By currency, in its smallest unit.",
+  ...secured("billing:read"),
+  request: { params: model.workspaceParams },
+  responses: { 200: jsonAnswer(model.moneyAnswer, "The balance"), ...readRefusals("not_found") },
+});
+
+const moneyTransactionsRoute = createRoute({
+  method: "get",
+  path: "/v1/workspaces/{workspace}/balance/transactions",
+  operationId: "listBalanceTransactions",
+  tags: ["balance"],
+  summary: "List the balance's transactions",
+  description: "Every movement of money with its entries and its cause, newest first.",
+  ...secured("billing:read"),
+  request: { params: model.workspaceParams, query: model.moneyTransactionsQuery },
+  responses: {
+    200: jsonAnswer(() => pageAnswer(model.moneyTransactionItem()), "A page"),
+    ...readRefusals("not_found", "cursor_invalid"),
+  },
+});
+
 const listHoldsRoute = createRoute({
   method: "get",
   path: `${path}/holds`,
@@ -90,6 +117,16 @@ const verifyRoute = createRoute({
 export const views = router()
   .openapi(balanceRoute, async (c) => c.json(await reads.balance(c, c.req.valid("param").workspace), 200))
   .openapi(balancesRoute, async (c) => c.json(await reads.balances(c, c.req.valid("param").workspace), 200))
+  .openapi(moneyRoute, async (c) => c.json(await reads.money(c, c.req.valid("param").workspace), 200))
+  .openapi(moneyTransactionsRoute, async (c) => {
+    const query = c.req.valid("query");
+    const page = pageOf(query);
+    const rows = await reads.listMoneyTransactions(c, c.req.valid("param").workspace, page, query.currency);
+    return c.json(
+      cut(rows, page, ({ id }) => id),
+      200,
+    );
+  })
   .openapi(listHoldsRoute, async (c) => {
     const query = c.req.valid("query");
     const page = pageOf(query);

@@ -90,13 +90,13 @@ async function makeSession(
   workspace: string,
   row: Started & { customer: string; token: string },
 ): Promise<Started> {
-  if (row.price_provider_id === null) throw new Problem("price_not_published");
+  if (row.price_provider_id === null && row.kind !== "balance_topup") throw new Problem("price_not_published");
   const order = {
     purchase: row.id,
     workspace,
     customer: row.customer,
     mode: row.mode,
-    price: row.price_provider_id,
+    price: row.price_provider_id ?? { amount_minor: row.amount_minor, currency: row.session_currency },
     quantity: row.quantity,
     trial_days: row.trial_days,
     success_url: row.success_url,

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { pageQuery } from "../http/pagination.ts";
-import { moment, uuid } from "../http/parameters.ts";
+import { moment, reason, uuid } from "../http/parameters.ts";
 
 export const workspaceParams = z.strictObject({ workspace: uuid });
 export const purchaseParams = z.strictObject({ workspace: uuid, purchase: uuid });
@@ -15,12 +15,21 @@ const place = (example: string) =>
 
 const code = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/, "must be a plan's or a pack's code");
 
+const currency = z.string().regex(/^[a-z]{3}$/, "must be an ISO 4217 code in lower case");
+
+/** What Stripe takes at most in one payment, of any currency. */
+const minorAmount = z.int().min(1).max(99_999_999);
+
 export const checkoutBody = z
   .strictObject({
     plan: code.optional().meta({ description: "A plan to subscribe to; this or `pack`." }),
     version: z.int().min(1).max(2_147_483_647).optional().meta({ description: "Of the plan; without it, the newest." }),
     pack: code.optional().meta({ description: "A pack of credits or retail tokens to buy once; this or `plan`." }),
-    currency: z.string().regex(/^[a-z]{3}$/, "must be an ISO 4217 code in lower case"),
+    topup_minor: minorAmount.optional().meta({
+      description: "Money for the workspace's balance, in the currency's smallest unit; in place of `plan` and `pack`.",
+      example: 2500,
+    }),
+    currency,
     interval: z.enum(["day", "week", "month", "year"]).optional().meta({
       description: "How often the plan is paid; without it, by the month.",
     }),
@@ -32,8 +41,10 @@ export const checkoutBody = z
   .superRefine((body, context) => {
     const refuse = (member: string, message: string) =>
       context.addIssue({ code: "custom", path: [member], message, input: body });
-    if ((body.plan === undefined) === (body.pack === undefined)) refuse("plan", "give a plan or a pack, one of them");
-    if (body.pack === undefined) return;
+    const asked = [body.plan, body.pack, body.topup_minor].filter((member) => member !== undefined);
+    if (asked.length !== 1) refuse("plan", "give a plan, a pack or topup_minor, one of them");
+    if (body.topup_minor !== undefined && body.quantity !== 1) refuse("quantity", "is a plan's or a pack's");
+    if (body.pack === undefined && body.topup_minor === undefined) return;
     for (const member of ["version", "interval", "interval_count"] as const) {
       if (body[member] !== undefined) refuse(member, "is a plan's");
     }
@@ -51,7 +62,7 @@ export const checkoutBody = z
 export const portalBody = z.strictObject({ return_url: place("https://app.example.com/account") });
 export const cancelBody = z.strictObject({});
 
-const kind = z.enum(["subscription", "credit_pack", "retail_token"]);
+const kind = z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]);
 const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded", "refunded"]);
 
 export type Kind = z.infer<typeof kind>;
@@ -85,6 +96,7 @@ export const purchaseItem = () =>
   z.object({
     id: uuid,
     kind,
+    provider: z.enum(["stripe", "manual", "balance"]).meta({ description: "Who takes the money." }),
     state,
     plan: sold,
     pack: sold,
@@ -114,4 +126,61 @@ export const paymentItem = () =>
     subscription_id: uuid.nullable(),
     paid_at: moment,
     created_at: moment,
+  });
+
+export const buyBody = z
+  .strictObject({ pack: code, currency, quantity: z.int().min(1).max(10_000).default(1) })
+  .meta({ example: { pack: "credits_100", currency: "eur" } });
+
+const left = z.int().meta({ description: "What the balance has of the currency now." });
+
+export const buyAnswer = () =>
+  z.object({
+    id: uuid.meta({ description: "The purchase's." }),
+    kind,
+    state,
+    quantity: z.int(),
+    amount_minor: minor,
+    currency: z.string(),
+    payment_id: uuid,
+    available: left,
+    created_at: moment,
+  });
+
+export const topupBody = z.strictObject({
+  amount_minor: z.int().min(1).max(99_999_999_999).meta({ example: 2500 }),
+  currency: currency.meta({ example: "eur" }),
+  reference: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters")
+    .meta({ description: "What the bank, or your books, call it: once for ever.", example: "bank-2026-11-22-0042" }),
+});
+
+export const topupAnswer = () =>
+  z.object({
+    id: uuid.meta({ description: "The purchase's." }),
+    state,
+    amount_minor: minor,
+    currency: z.string(),
+    reference: z.string(),
+    payment_id: uuid,
+    available: left,
+    created_at: moment,
+  });
+
+export const paymentParams = z.strictObject({ workspace: uuid, payment: uuid });
+
+export const refundBody = z.strictObject({
+  amount_minor: z.int().min(1).max(99_999_999_999).optional().meta({ description: "Without it: all that is left." }),
+  reason,
+});
+
+export const refundAnswer = () =>
+  z.object({
+    id: uuid.meta({ description: "The refund's." }),
+    payment_id: uuid,
+    amount_minor: minor,
+    currency: z.string(),
+    refunded: minor.meta({ description: "Of the payment, in all." }),
+    available: left,
   });

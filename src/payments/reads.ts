@@ -12,6 +12,7 @@ const scope = "billing:read";
 const purchaseColumns = {
   id: sql<string>`${purchase.id}`.as("purchase_id"),
   kind: sql<Kind>`${purchase.kind}`.as("kind"),
+  provider: sql<"stripe" | "manual" | "balance">`${purchase.provider}`.as("provider"),
   state: sql<State>`${purchase.state}`.as("state"),
   session_id: sql<string | null>`${purchase.provider_id}`.as("session_id"),
   plan_code: sql<string | null>`${plan.code}`.as("plan_code"),
@@ -66,6 +67,7 @@ export async function getPurchase(c: AppContext, workspace: string, id: string) 
 interface PurchaseRow {
   id: string;
   kind: Kind;
+  provider: "stripe" | "manual" | "balance";
   state: State;
   plan_code: string | null;
   plan_number: number;
@@ -86,6 +88,7 @@ function shownPurchase(row: PurchaseRow) {
   return {
     id: row.id,
     kind: row.kind,
+    provider: row.provider,
     state: row.state,
     plan: row.plan_code === null ? null : { code: row.plan_code, version: row.plan_number },
     pack: row.pack_code === null ? null : { code: row.pack_code, version: row.pack_number },

@@ -12,7 +12,7 @@ const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded
 /** A purchase, and what its caller is to do for it: who has a token makes what the token is for, and nobody else does. */
 const started = z.object({
   id: z.string(),
-  kind: z.enum(["subscription", "credit_pack", "retail_token"]),
+  kind: z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]),
   state,
   url: text,
   session_id: text,
@@ -29,6 +29,8 @@ const started = z.object({
   customer_token: text,
   search_customer: z.boolean().nullable(),
   session_token: text,
+  amount_minor: z.int(),
+  session_currency: z.string(),
 });
 
 /** What `payments.start_checkout` and `payments.claim_checkout` answer. */
@@ -47,6 +49,7 @@ const startCheckoutCall = routine({
     quantity: z.int(),
     success_url: z.string(),
     cancel_url: z.string(),
+    topup_minor: z.int().nullable(),
   }),
   result: started,
 });
@@ -129,6 +132,7 @@ export async function startCheckout(c: AppContext, workspace: string, body: z.in
       quantity: body.quantity,
       success_url: body.success_url,
       cancel_url: body.cancel_url,
+      topup_minor: body.topup_minor ?? null,
     },
     scope: "billing:write",
     workspace,

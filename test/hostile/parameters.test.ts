@@ -140,6 +140,7 @@ test("query parameters that do not fit, are repeated or unknown are named", asyn
     ],
     state: ["", "HELD", "held%00", "x", "open,closed", "open&state=closed"],
     code: ["", "Pro", "pro%00", "1pro", "pro plan", "%C3%A9", "p".repeat(51), "a&code=b"],
+    currency: ["", "EUR", "eu", "euro", "eur%00", "1ur", "eur&currency=usd"],
     workspace_id: hostileIds,
   };
   const gets = routes.filter(({ method }) => method === "GET");

@@ -129,6 +129,11 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   const pack = await check("checkout", `${path}/checkout`, { pack: "sack", ...buying });
   await check("cancelPurchase", `${path}/purchases/${idOf(pack)}/cancel`, {});
   await market.pay(await check("checkout", `${path}/checkout`, { plan: "small", ...buying }));
+  await check("recordTopup", `${path}/balance/topups`, { amount_minor: 500, currency: "eur", reference: "bank-1" });
+  const bought = await check("buyFromBalance", `${path}/purchases`, { pack: "sack", currency: "eur", quantity: 2 });
+  await check("refundPayment", `${path}/payments/${textOf(bought, "payment_id")}/refund`, { reason: "x" });
+  await check("getBalance", `${path}/balance`);
+  await check("listBalanceTransactions", `${path}/balance/transactions?currency=eur`);
   await check("listPurchases", `${path}/purchases`);
   await check("listPayments", `${path}/payments`);
   await check("openPortal", `${path}/portal`, { return_url: places.cancel_url });

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { unwatched } from "../support/sql.ts";
 import { access } from "./mutations/access.ts";
+import { balance } from "./mutations/balance.ts";
 import { Lab, failureOf } from "./mutations/lab.ts";
 import { holds } from "./mutations/holds.ts";
 import { house } from "./mutations/house.ts";
@@ -30,6 +31,7 @@ test.for([
   ...refunds,
   ...takeBacks,
   ...outbox,
+  ...balance,
 ])("without it somebody notices: $guard", async (mutation, { lab }) => {
   await mutation.probe(lab);
   await lab.stands();

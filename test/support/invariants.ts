@@ -57,7 +57,7 @@ const violations: Record<string, string> = {
     select l.id::text as subject from ledger.lot l
       left join (
         select e.owner_id, e.lot_id,
-               coalesce(sum(e.amount) filter (where e.side = 'spent' or (e.side = 'adjusted'
+               coalesce(sum(e.amount) filter (where e.side in ('spent', 'revenue') or (e.side = 'adjusted'
                  and (t.kind = 'adjust' and e.amount > 0 or t.kind = 'reverse' and e.amount < 0))), 0) as used,
                bool_or(e.side = 'debt' or (e.side = 'available' and e.amount < 0
                  and t.kind in ('take_back', 'reverse', 'limit'))) as lent

@@ -1,6 +1,7 @@
 -- billing.offer: what is sold under this code, in this currency and interval: the newest version, or the one that is named.
--- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (the provider does not have it yet).
--- Callers: payments.start_checkout, billing.begin_change
+-- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (it is to be paid at
+--   the provider, which does not have it yet).
+-- Callers: payments.start_checkout, payments.buy_from_balance, billing.begin_change
 create or replace function billing.offer(
   plan_code text,
   plan_number integer,
@@ -8,6 +9,7 @@ create or replace function billing.offer(
   currency text,
   interval_unit text,
   interval_count integer,
+  published boolean default true,
   out kind text,
   out plan_id uuid,
   out pack_id uuid,
@@ -47,7 +49,7 @@ begin
   end if;
   if offer.price_id is null then
     perform ops.refuse('price_unknown');
-  elsif offer.price_provider_id is null then
+  elsif offer.published and offer.price_provider_id is null then
     perform ops.refuse('price_not_published');
   end if;
 end

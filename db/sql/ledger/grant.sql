@@ -1,8 +1,9 @@
 -- ledger.grant: gives `amount` to an account, in a pool, optionally until `expires_at`. Debt is paid first.
 -- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
 -- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused;
---   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for.
--- Callers: worker
+--   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for; `side` from where it came:
+--   issued, or of money payments or refund.
+-- Callers: worker, payments' and billing's routines
 create or replace function ledger.grant(
   owner_id uuid,
   unit text,
@@ -13,6 +14,7 @@ create or replace function ledger.grant(
   idempotency_key text,
   caused_by text,
   payment_id uuid default null,
+  side text default 'issued',
   out transaction_id uuid,
   out lot_id uuid,
   out available bigint,
@@ -27,7 +29,7 @@ as $$
 declare
   v_account record;
   v_lot record;
-  v_sides text[] := '{issued}';
+  v_sides text[] := array["grant".side];
   v_lots uuid[];
   v_amounts bigint[] := array[-"grant".amount];
 begin

@@ -1,5 +1,5 @@
 -- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
--- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- they are not there and nobody else has it. What has no price there (a top-up) is `amount_minor` in `session_currency`. Who waits asks again; a right that was not used runs out after 30 seconds.
 -- `session_token` comes with a customer, or with the right to make one.
 -- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
 create or replace function payments.claim_checkout(
@@ -20,7 +20,9 @@ create or replace function payments.claim_checkout(
   out customer_number integer,
   out customer_token uuid,
   out search_customer boolean,
-  out session_token uuid
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -34,7 +36,7 @@ begin
   end if;
   perform people.lock_workspace(v_row.workspace_id);
   select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
-         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment
+         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment, p.amount_minor, p.currency
     into strict v_row
     from payments.purchase p
    where p.id = claim_checkout.id
@@ -51,6 +53,8 @@ begin
   claim_checkout.cancel_url := v_row.cancel_url;
   claim_checkout.expires_at := v_row.expires_at;
   claim_checkout.created_at := v_row.created_at;
+  claim_checkout.amount_minor := v_row.amount_minor;
+  claim_checkout.session_currency := v_row.currency;
   if v_row.state <> 'pending' or v_row.provider_id is not null then
     return;
   end if;

@@ -1,9 +1,10 @@
 -- payments.finalize: a purchase was paid: its state, the payment and what it buys, in one (D1, D2), once, whoever says so and
--- how often (D3): credits to the pool `bulk` (A5), tokens, or the plan's subscription with its first period. A purchase of nothing
+-- how often (D3): money to the balance (D1), credits to the pool `bulk` (A5), tokens, or the plan's subscription with its first
+-- period. A purchase of nothing
 -- to pay counts. Money that came for one that we held for over is money: it buys what it was paid for. Money of another
--- currency is kept without effect, under an alarm.
+-- currency, or for a balance of another amount, is kept without effect, under an alarm.
 -- Locks: the caller holds the intent and the workspace; then the purchase, the subscription, the account.
--- Callers: payments.apply_checkout
+-- Callers: payments.apply_checkout, payments.buy_from_balance, payments.record_topup
 create or replace function payments.finalize(id uuid, fact jsonb, caused_by text)
   returns text
   language plpgsql volatile security definer set search_path = ''
@@ -16,7 +17,7 @@ declare
   v_fits boolean;
 begin
   select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.pack_id, p.price_id, p.quantity, p.currency,
-         p.trial_days, p.payment_id
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id
     into strict v_purchase
     from payments.purchase p
    where p.id = finalize.id
@@ -24,7 +25,9 @@ begin
   if v_purchase.payment_id is not null then
     return 'known';
   end if;
-  v_fits := finalize.fact ->> 'currency' is null or finalize.fact ->> 'currency' = v_purchase.currency;
+  v_fits := (finalize.fact ->> 'currency' is null or finalize.fact ->> 'currency' = v_purchase.currency)
+    -- What is paid for a pack or plan may be less by a code or more by a tax; a balance is what was paid, to the cent.
+    and (v_purchase.kind <> 'balance_topup' or (finalize.fact ->> 'amount_total')::bigint = v_purchase.amount_minor);
   v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider,
     case v_purchase.kind when 'subscription' then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
       else v_purchase.provider_id end,
@@ -41,7 +44,8 @@ begin
 
   if not v_fits then
     perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
-      jsonb_build_object('currency', finalize.fact ->> 'currency', 'expected', v_purchase.currency));
+      jsonb_build_object('currency', finalize.fact ->> 'currency', 'amount_minor', finalize.fact -> 'amount_total',
+        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor));
     -- It may have been refunded before we knew of it.
     perform payments.reckon(v_payment, finalize.caused_by);
     return 'does_not_fit';
@@ -55,6 +59,11 @@ begin
       invoice => finalize.fact ->> 'invoice', paid_at => v_paid_at, payment_id => v_payment, caused_by => finalize.caused_by);
     update payments.purchase p set subscription_id = v_subscription where p.id = finalize.id;
     update payments.payment p set subscription_id = v_subscription where p.id = v_payment;
+  elsif v_purchase.kind = 'balance_topup' then
+    perform ledger.grant(
+      owner_id => v_purchase.workspace_id, unit => v_purchase.currency, pool => 'balance', amount => v_purchase.amount_minor,
+      expires_at => null, reason => null, idempotency_key => 'tg:purchase:' || finalize.id, caused_by => finalize.caused_by,
+      payment_id => v_payment, side => 'payments');
   else
     perform ledger.grant(
       owner_id => v_purchase.workspace_id,

@@ -1,4 +1,5 @@
--- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack or a retail token. Answers it
+-- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack, a retail token, or (`topup_minor`)
+-- money for the balance. Answers it
 -- with what its session is to be made of, and with the right to make customer and session, if nobody else has it.
 -- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
 --   (only the provider says that it may not); by constraint there are never two.
@@ -18,6 +19,7 @@ create or replace function payments.start_checkout(
   inout success_url text,
   inout cancel_url text,
   caused_by text,
+  topup_minor bigint default null,
   out id uuid,
   out kind text,
   out state text,
@@ -32,7 +34,9 @@ create or replace function payments.start_checkout(
   out customer_number integer,
   out customer_token uuid,
   out search_customer boolean,
-  out session_token uuid
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -52,8 +56,14 @@ begin
     and not (v_access.refusal = 'workspace_read_only' and v_access.reason = 'canceled' and start_checkout.plan_code is not null) then
     perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
   end if;
-  v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
-    start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
+  if start_checkout.topup_minor is null then
+    v_offer := billing.offer(start_checkout.plan_code, start_checkout.plan_number, start_checkout.pack_code,
+      start_checkout.currency, start_checkout.interval_unit, start_checkout.interval_count);
+  else
+    select 'balance_topup' as kind, null::uuid as plan_id, null::uuid as pack_id, null::uuid as price_id,
+           start_checkout.topup_minor as amount_minor, 0 as trial_days
+      into v_offer;
+  end if;
   v_now := ops.now();
   v_trial_days := v_offer.trial_days;
   if v_offer.kind = 'subscription' then
@@ -86,12 +96,13 @@ begin
   end if;
   select c.quantity, c.success_url, c.cancel_url, c.kind, c.state, c.url, c.session_id, c.price_provider_id, c.mode,
          c.trial_days, c.expires_at, c.created_at, c.customer_id, c.customer_number, c.customer_token, c.search_customer,
-         c.session_token
+         c.session_token, c.amount_minor, c.session_currency
     into strict start_checkout.quantity, start_checkout.success_url, start_checkout.cancel_url, start_checkout.kind,
          start_checkout.state, start_checkout.url, start_checkout.session_id, start_checkout.price_provider_id,
          start_checkout.mode, start_checkout.trial_days, start_checkout.expires_at, start_checkout.created_at,
          start_checkout.customer_id, start_checkout.customer_number, start_checkout.customer_token,
-         start_checkout.search_customer, start_checkout.session_token
+         start_checkout.search_customer, start_checkout.session_token, start_checkout.amount_minor,
+         start_checkout.session_currency
     from payments.claim_checkout(start_checkout.id) c;
 end
 $$;

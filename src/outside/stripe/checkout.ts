@@ -10,8 +10,8 @@ export interface CheckoutOrder {
   workspace: string;
   customer: string;
   mode: "subscription" | "payment";
-  /** The price's id at Stripe. */
-  price: string;
+  /** The price's id at Stripe; money for the balance has none. */
+  price: string | { amount_minor: number; currency: string };
   quantity: number;
   /** 0: no trial. */
   trial_days: number;
@@ -39,7 +39,7 @@ export async function createCheckout(account: StripeAccount, order: CheckoutOrde
         mode: order.mode,
         customer: order.customer,
         client_reference_id: order.purchase,
-        line_items: [{ price: order.price, quantity: order.quantity }],
+        line_items: [{ ...lineOf(order.price), quantity: order.quantity }],
         success_url: order.success_url,
         cancel_url: order.cancel_url,
         expires_at: secondsOf(order.expires_at),
@@ -52,6 +52,12 @@ export async function createCheckout(account: StripeAccount, order: CheckoutOrde
     ),
   );
   return { session_id: session.id, url: session.url, expires_at: instantOf(session.expires_at) };
+}
+
+function lineOf(price: CheckoutOrder["price"]) {
+  if (typeof price === "string") return { price };
+  const { amount_minor: unit_amount, currency } = price;
+  return { price_data: { currency, unit_amount, product_data: { name: "Balance" } } };
 }
 
 /**
