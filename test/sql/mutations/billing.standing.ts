@@ -183,7 +183,7 @@ export const standing: Mutation[] = [
   {
     guard: "a price that is not published is not sold",
     routine: "billing.offer",
-    changes: [["elsif offer.price_provider_id is null then", "elsif false then"]],
+    changes: [["elsif offer.published and offer.price_provider_id is null then", "elsif false then"]],
     probe: async (lab) => {
       const code = `plan_${crypto.randomUUID().slice(0, 8)}`;
       await call(lab.db, "billing.create_plan", { code, ...plan });
