@@ -3,9 +3,7 @@ import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import { instant } from "../http/time.ts";
-import type { buyBody, refundBody, topupBody } from "./model.ts";
-
-const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded", "refunded"]);
+import { type buyBody, kind, type refundBody, state, type topupBody } from "./model.ts";
 
 const buyCall = routine({
   name: "payments.buy_from_balance",
@@ -13,7 +11,7 @@ const buyCall = routine({
   args: z.strictObject({ pack_code: z.string(), currency: z.string(), quantity: z.int() }),
   result: z.object({
     id: z.string(),
-    kind: z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]),
+    kind,
     state,
     quantity: z.int(),
     amount_minor: z.int(),

@@ -62,8 +62,8 @@ export const checkoutBody = z
 export const portalBody = z.strictObject({ return_url: place("https://app.example.com/account") });
 export const cancelBody = z.strictObject({});
 
-const kind = z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]);
-const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded", "refunded"]);
+export const kind = z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]);
+export const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded", "refunded"]);
 
 export type Kind = z.infer<typeof kind>;
 export type State = z.infer<typeof state>;

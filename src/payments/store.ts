@@ -4,15 +4,14 @@ import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import { instant } from "../http/time.ts";
-import type { checkoutBody } from "./model.ts";
+import { type checkoutBody, kind, state } from "./model.ts";
 
 const text = z.string().nullable();
-const state = z.enum(["pending", "paid", "expired", "canceled", "partly_refunded", "refunded"]);
 
 /** A purchase, and what its caller is to do for it: who has a token makes what the token is for, and nobody else does. */
 const started = z.object({
   id: z.string(),
-  kind: z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]),
+  kind,
   state,
   url: text,
   session_id: text,
