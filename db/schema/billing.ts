@@ -20,6 +20,7 @@ export const billing = pgSchema("billing");
 
 /**
  * One version of a plan; a row never changes: a change is a new version, and subscribers keep theirs until moved.
+ * `grants_access`: a subscription to it has an access key.
  * `seats` are per unit of a subscription's quantity; null: not limited. `rollover_cap` null: nothing rolls over;
  * `rollover_expires_in` null: what rolled over does not expire. Growth: one row per version, kept for ever.
  */
@@ -38,6 +39,7 @@ export const plan = billing.table(
     trial_days: integer().notNull(),
     grace_days: integer().notNull(),
     created_at: time().notNull(),
+    grants_access: boolean().notNull().default(false),
   },
   (t) => [
     primaryKey({ name: "plan_pk", columns: [t.id] }),
@@ -110,13 +112,19 @@ export const price = billing.table(
 );
 
 /**
- * Who is subscribed to what, as the provider says it (lifecycle `billing.subscription`; its states are Stripe's).
+ * Who is subscribed to what (lifecycle `billing.subscription`; its states are Stripe's): as the provider says it (collection
+ * `stripe`), or as we do (`balance`: paid from the workspace's balance, or period by period).
  * `lived`: it was more than incomplete once, whoever told of it. `version` is the generation of the compare-and-swap: whoever writes steps it. `seen_at`, `seen_rank`: the provider's time of
  * the newest state that was taken; `synced_at`: our time before the object was last fetched; `sync_due_at`: to be fetched.
  * `superseded_by`: another one of the workspace's is kept, and this one is to be undone. `renewed_from`, `renewed_until`: the
  * newest period whose credits were given. `healthy_at`: the provider's time of the newest state that owed nothing; `owing`:
  * those of the states since then that owed, of which the first is `past_due_since` (a few: the provider's tries to be paid).
- * `seats_given`, `bytes_given`: the limits that were last set for it. Growth: one row per subscription, kept for ever.
+ * `seats_given`, `bytes_given`: the limits that were last set for it.
+ * Of collection `balance`: period n starts at `anchor` + (n − `anchor_number`) intervals, in UTC (`period_number`: the newest that
+ * was paid for; 0: none, a trial). `auto_renew`: the next is paid from the balance at `renew_at` (null: it is not); where that
+ * could not be done, again then. `expire_at`: when it ends if nothing is paid before. `notice_at`: when its customer is to hear
+ * next that it ends or renews. `next_quantity`, with `next_price_id`: what the next period is of. `ended_reason`: why it is over.
+ * `parked_until`: a sweep failed at it, and leaves it alone until then. Growth: one row per subscription, kept for ever.
  */
 export const subscription = billing.table(
   "subscription",
@@ -159,6 +167,17 @@ export const subscription = billing.table(
     seats_given: amount(),
     bytes_given: amount(),
     created_at: time().notNull(),
+    anchor: time(),
+    anchor_number: integer(),
+    period_number: integer(),
+    auto_renew: boolean(),
+    renew_at: time(),
+    renew_attempts: integer().notNull().default(0),
+    expire_at: time(),
+    notice_at: time(),
+    next_quantity: integer(),
+    ended_reason: text(),
+    parked_until: time(),
   },
   (t) => [
     primaryKey({ name: "subscription_pk", columns: [t.id] }),
@@ -176,6 +195,38 @@ export const subscription = billing.table(
     index("subscription_sync_due")
       .on(t.sync_due_at, t.id)
       .where(sql`sync_due_at is not null`),
+    // D20: a period ends after it began, and a customer's subscription has all that its renewal is reckoned from.
+    check("subscription_period_positive", sql`collection = 'stripe' or current_period_start < current_period_end`),
+    check(
+      "subscription_of_balance_whole",
+      sql`(collection = 'balance') = (anchor is not null) and (collection = 'balance') = (anchor_number is not null)
+        and (collection = 'balance') = (period_number is not null) and (collection = 'balance') = (auto_renew is not null)
+        and (collection = 'stripe' or plan_id is not null and price_id is not null and provider_id is null)`,
+    ),
+    check(
+      "subscription_of_balance_expires",
+      sql`(collection = 'balance' and ended_at is null) = (expire_at is not null)
+        and (ended_at is null or renew_at is null and notice_at is null)`,
+    ),
+    check(
+      "subscription_instants_finite",
+      sql`isfinite(anchor) and isfinite(current_period_end) and isfinite(renew_at) and isfinite(expire_at)`,
+    ),
+    index("subscription_renew_due")
+      .on(t.renew_at, t.id)
+      .where(sql`renew_at is not null`),
+    index("subscription_expire_due")
+      .on(t.expire_at, t.id)
+      .where(sql`expire_at is not null and state <> 'trialing'`),
+    index("subscription_trial_expire_due")
+      .on(t.expire_at, t.id)
+      .where(sql`expire_at is not null and state = 'trialing'`),
+    index("subscription_reminder_due")
+      .on(t.notice_at, t.id)
+      .where(sql`notice_at is not null and state <> 'trialing'`),
+    index("subscription_trial_notice_due")
+      .on(t.notice_at, t.id)
+      .where(sql`notice_at is not null and state = 'trialing'`),
     index("subscription_superseded")
       .on(t.superseded_by)
       .where(sql`superseded_by is not null and undone_at is null`),
@@ -214,6 +265,21 @@ export const renewal = billing.table(
       .on(t.subscription_id)
       .where(sql`state = 'waiting'`),
   ],
+);
+
+/**
+ * Who had a trial, for ever: a workspace, and whatever its customer is known by (a SHA-256 of the operator's name for him: it
+ * outlives the workspace). Growth: two rows per trial.
+ */
+export const trial = billing.table(
+  "trial",
+  {
+    holder: text().notNull(),
+    workspace_id: uuid().notNull(),
+    subscription_id: uuid().notNull(),
+    created_at: time().notNull(),
+  },
+  (t) => [primaryKey({ name: "trial_pk", columns: [t.holder] })],
 );
 
 /** What the operator decided, in one row. `after_end`: what a workspace is whose subscription is over. */

@@ -1,3 +1,4 @@
+export * from "./access.ts";
 export * from "./billing.ts";
 export * from "./ledger.ts";
 export * from "./messages.ts";

@@ -1,6 +1,6 @@
 -- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?
 -- Sides of the account: available (of a lot), held, debt (paying debt is positive). Far sides: issued, spent, expired,
--- taken_back, adjusted; of money: payments, revenue, refund. Only what may have found nothing to move (reset, limit, reverse) has no entries.
+-- taken_back, adjusted; of money: payments, revenue, refund, promo, referral. Only what may have found nothing to move (reset, limit, reverse) has no entries.
 -- Callers: ledger.refuse_unbalanced
 create or replace function ledger.balanced(kind text, sides text[], lots uuid[], amounts bigint[])
   returns boolean
@@ -18,7 +18,7 @@ begin
     if coalesce(balanced.amounts[i], 0) = 0
       or balanced.sides[i] is null
       or balanced.sides[i] not in ('available', 'held', 'debt', 'issued', 'spent', 'expired', 'taken_back', 'adjusted', 'payments',
-        'revenue', 'refund')
+        'revenue', 'refund', 'promo', 'referral')
       or (balanced.sides[i] = 'available' and balanced.lots[i] is null) then
       return false;
     end if;

@@ -1,0 +1,43 @@
+import { sql } from "drizzle-orm";
+import { check, index, integer, pgSchema, primaryKey, text, unique, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import { time } from "./columns.ts";
+
+/** Who may use what is sold by the period. */
+export const access = pgSchema("access");
+
+/**
+ * The key by which a subscription's customer is let in, wherever the operator sells access (lifecycle `access.key`): `pending` until
+ * the provisioner has it, `active`, `removing` until the provisioner has removed it, `removed`. Whether it is valid is the
+ * subscription's to say, not the state's: nobody waits for a sweep. `key` is random and shown to its customer; `id` is ours.
+ * Growth: one row per subscription that was let in, kept for ever.
+ */
+export const key = access.table(
+  "key",
+  {
+    id: uuid().notNull(),
+    key: uuid().notNull(),
+    workspace_id: uuid().notNull(),
+    subscription_id: uuid().notNull(),
+    state: text().notNull(),
+    version: integer().notNull().default(1),
+    activated_at: time(),
+    revoked_at: time(),
+    removed_at: time(),
+    created_at: time().notNull(),
+  },
+  (t) => [
+    primaryKey({ name: "key_pk", columns: [t.id] }),
+    unique("key_once").on(t.key),
+    // D19: whoever renews finds the key that is there.
+    uniqueIndex("key_live_once")
+      .on(t.subscription_id)
+      .where(sql`state in ('pending', 'active')`),
+    check("key_revoked_when_not_live", sql`(state in ('pending', 'active')) = (revoked_at is null)`),
+    check("key_removed_when_removed", sql`(state = 'removed') = (removed_at is not null)`),
+    index("key_of_workspace").on(t.workspace_id, t.id),
+    index("key_of_subscription").on(t.subscription_id),
+    index("key_unfinished")
+      .on(t.state, t.id)
+      .where(sql`state in ('pending', 'removing')`),
+  ],
+);
