@@ -220,6 +220,178 @@ end
 $$;
 revoke all on function "ledger"."balanced"(text, text[], uuid[], bigint[]) from public, tollgate_worker;
 
+-- @routine payments.apply_invoice
+-- payments.apply_invoice: an invoice of a subscription was paid: the payment is kept, and gives what it is for (billing.renew).
+-- Only what Stripe bills for a period, or for a change within one, gives anything. One that could not be paid changes nothing
+-- by itself: the subscription's state tells, and is fetched.
+-- Locks: the payment intents in order, the workspace, then what follows. Waits for (TG010): the customer, the price.
+-- Callers: ops.apply_event
+create or replace function payments.apply_invoice(provider text, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid := payments.workspace_of(apply_invoice.provider, apply_invoice.fact ->> 'customer');
+  v_subscription text := apply_invoice.fact ->> 'subscription';
+  v_intent text;
+  v_payment uuid;
+  v_subscription_id uuid;
+  v_kind text := case apply_invoice.fact ->> 'billing_reason'
+    when 'subscription_create' then 'period'
+    when 'subscription_cycle' then 'period'
+    -- A trial or a pause that is ended early is an update to Stripe: a period is billed, and nothing is credited against it.
+    when 'subscription_update' then case when (apply_invoice.fact ->> 'begins')::boolean then 'period' else 'upgrade' end
+    end;
+  v_outcome text := 'paid';
+  v_known boolean;
+begin
+  if v_workspace is null then
+    perform ops.wait_for('customer:' || coalesce(apply_invoice.fact ->> 'customer', ''));
+  end if;
+  for v_intent in
+    select x.id from jsonb_array_elements_text(coalesce(apply_invoice.fact -> 'payment_intents', '[]')) x(id) order by x.id
+  loop
+    perform payments.lock_intent(apply_invoice.provider, v_intent, apply_invoice.fact ->> 'customer');
+  end loop;
+  perform people.lock_workspace(v_workspace);
+  if apply_invoice.fact ->> 'event' <> 'paid' then
+    if v_subscription is not null then
+      perform billing.mark_sync(billing.ensure_subscription(v_workspace, v_subscription));
+    end if;
+    return apply_invoice.fact ->> 'event';
+  end if;
+
+  v_known := exists (
+    select from payments.payment p
+     where p.provider = apply_invoice.provider and p.reference = apply_invoice.fact ->> 'invoice' and p.amount_minor > 0);
+  v_payment := payments.record_payment(v_workspace, apply_invoice.provider, apply_invoice.fact ->> 'invoice',
+    (apply_invoice.fact ->> 'amount_paid')::bigint, apply_invoice.fact ->> 'currency',
+    billing.second_of(apply_invoice.fact, 'paid_at'), true);
+  if v_subscription is not null then
+    v_subscription_id := billing.ensure_subscription(v_workspace, v_subscription);
+    update payments.payment p set subscription_id = v_subscription_id
+     where p.id = v_payment and p.subscription_id is null;
+  end if;
+  -- A change that bills no price (of nothing to nothing) gives nothing; of a period that bills none, a person must hear.
+  if v_subscription is not null and (v_kind = 'period' or v_kind = 'upgrade' and apply_invoice.fact ->> 'price' is not null) then
+    v_outcome := billing.renew(v_workspace, v_subscription, apply_invoice.fact ->> 'invoice', v_kind,
+      apply_invoice.fact ->> 'price', apply_invoice.fact ->> 'from_price',
+      billing.second_of(apply_invoice.fact, 'starts_at'), billing.second_of(apply_invoice.fact, 'ends_at'), v_payment,
+      apply_invoice.caused_by);
+  end if;
+  for v_intent in
+    select x.id from jsonb_array_elements_text(coalesce(apply_invoice.fact -> 'payment_intents', '[]')) x(id)
+  loop
+    perform payments.link_intent(apply_invoice.provider, v_intent, v_payment);
+  end loop;
+  -- Told again, it is not measured by a policy that came later.
+  if not v_known then
+    perform payments.reward_referrer(v_payment, apply_invoice.caused_by);
+  end if;
+  perform payments.reckon(v_payment, apply_invoice.caused_by);
+  return v_outcome;
+end
+$$;
+revoke all on function "payments"."apply_invoice"(text, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.reckon
+-- payments.reckon: what a payment gave is brought to what of it is not refunded or disputed: a function of the rows of its
+-- refunds and disputes alone, so that any order and any repetition of their events end the same.
+-- `refunded`: the refunds that are alive, or the most that the charge itself told less those that failed, whichever is more (the
+--   charge's event may come first, or alone). `disputed`: disputes that are open (what was paid for is frozen) or lost.
+-- The operator's policy decides on what has been spent: debt, forgiven (clamp), or debt and a frozen workspace. What the
+-- workspace's referrer got for it follows (payments.reckon_reward).
+-- Locks: the caller holds intent and workspace; then the payment, the account, the purchase, the referrer's account.
+-- Callers: payments' routines, billing.give_waiting
+create or replace function payments.reckon(id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment record;
+  v_refunded numeric;
+  v_disputed numeric;
+  v_policy text := billing.shortfall();
+  v_moved record;
+begin
+  select p.workspace_id, p.purchase_id, p.amount_minor::bigint as amount_minor, p.refunded, p.disputed, p.reckoned
+    into strict v_payment
+    from payments.payment p
+   where p.id = reckon.id
+     for no key update;
+  select coalesce(sum(greatest(coalesce(r.alive, 0), i.refunded_seen - coalesce(r.failed, 0))), 0),
+         coalesce(sum(d.against), 0)
+    into v_refunded, v_disputed
+    from payments.intent i
+    left join lateral (
+      select sum(f.amount_minor) filter (where f.state not in ('failed', 'canceled')) as alive,
+             sum(f.amount_minor) filter (where f.state in ('failed', 'canceled')) as failed
+        from payments.refund f where f.provider = i.provider and f.intent_id = i.id) r on true
+    left join lateral (
+      select sum(x.amount_minor) as against
+        from payments.dispute x
+       where x.provider = i.provider and x.intent_id = i.id and x.state in ('open', 'lost')) d on true
+   where i.payment_id = reckon.id;
+  v_refunded := least(v_refunded, v_payment.amount_minor);
+  v_disputed := least(v_disputed, v_payment.amount_minor);
+  if v_refunded = 0 and v_disputed = 0 and v_payment.refunded = 0 and v_payment.disputed = 0 then
+    return;
+  end if;
+
+  update payments.payment p
+     set refunded = v_refunded, disputed = v_disputed, reckoned = p.reckoned + 1
+   where p.id = reckon.id
+  returning p.reckoned into v_payment.reckoned;
+  v_moved := ledger.take_back(
+    owner_id => v_payment.workspace_id, payment_id => reckon.id, refunded => v_refunded::bigint, lost => v_disputed::bigint,
+    paid => v_payment.amount_minor, idempotency_key => 'tg:reckon:' || reckon.id || ':' || v_payment.reckoned,
+    caused_by => reckon.caused_by, forgive => v_policy = 'clamp');
+  if v_moved.shortfall > 0 and v_policy = 'freeze' then
+    perform people.freeze_workspace(v_payment.workspace_id, 'refund', reckon.caused_by);
+    perform ops.raise_alarm('workspace_frozen', 'workspace:' || v_payment.workspace_id,
+      jsonb_build_object('payment_id', reckon.id, 'shortfall', v_moved.shortfall));
+  end if;
+  update payments.purchase p
+     set state = case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
+           when v_refunded > 0 then 'partly_refunded' else 'paid' end
+   where p.id = v_payment.purchase_id and p.state in ('paid', 'partly_refunded', 'refunded')
+     and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
+           when v_refunded > 0 then 'partly_refunded' else 'paid' end;
+  perform payments.reckon_reward(reckon.id, reckon.caused_by);
+end
+$$;
+revoke all on function "payments"."reckon"(uuid, text) from public, tollgate_worker;
+
+-- @routine payments.reckon_reward
+-- payments.reckon_reward: what a referrer got for a payment is brought to what of the payment is not refunded or disputed, by the
+-- payment's totals as last reckoned; where there was no reward, nothing. What the referrer has spent of it becomes the
+-- referrer's debt, or is forgiven (`clamp`); it is never frozen for what somebody else's money did.
+-- Locks: the caller holds the paying workspace and its payment; then the referrer's account.
+-- Callers: payments.reckon, payments.reward_referrer
+create or replace function payments.reckon_reward(payment_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_reward record;
+begin
+  select w.referrer_id, p.refunded::bigint as refunded, p.disputed::bigint as disputed, p.amount_minor::bigint as amount_minor,
+         p.reckoned
+    into v_reward
+    from payments.reward w
+    join payments.payment p on p.id = w.payment_id
+   where w.payment_id = reckon_reward.payment_id;
+  if found then
+    perform ledger.take_back(
+      owner_id => v_reward.referrer_id, payment_id => reckon_reward.payment_id, refunded => v_reward.refunded,
+      lost => v_reward.disputed, paid => v_reward.amount_minor,
+      idempotency_key => 'tg:reckon_reward:' || reckon_reward.payment_id || ':' || v_reward.reckoned,
+      caused_by => reckon_reward.caused_by, forgive => billing.shortfall() = 'clamp');
+  end if;
+end
+$$;
+revoke all on function "payments"."reckon_reward"(uuid, text) from public, tollgate_worker;
+
 -- @routine payments.record_renewals
 -- payments.record_renewals: periods of subscriptions that were paid from their workspaces' balances, as payments of provider
 -- `balance`, in one statement. The caller has taken the money. A reference that was used is a fault, and fails all of it.
@@ -247,6 +419,56 @@ begin
 end
 $$;
 revoke all on function "payments"."record_renewals"(uuid[], uuid[], uuid[], text[], bigint[], text[], timestamptz) from public, tollgate_worker;
+
+-- @routine payments.reward_referrer
+-- payments.reward_referrer: a payment's referrer gets the policy's part of it, rounded down, to its balance: of the first that is
+-- rewarded, or (`recurring`) of each. Only of money that came from outside, and not while it is unsettled. What was refunded of
+-- the payment before is taken back at once, so that it does not matter which is told first.
+-- Guarantees: in the statement that keeps the payment (D1), and once for each payment, whoever asks and how often (D3). What the
+--   referrer's balance cannot hold is not given, under an alarm: a payment does not wait for somebody else's account.
+-- Locks: the caller holds the paying workspace, which makes "the first" exact; then the referrer's account, after all of the
+--   workspace's own. Callers: payments.finalize, payments.apply_invoice, payments.settle_payment
+create or replace function payments.reward_referrer(payment_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_reward record;
+  v_account record;
+begin
+  select p.workspace_id, r.referrer_id, p.currency,
+         floor(p.amount_minor::numeric * c.percent / 100)::bigint as amount_minor, c.recurring
+    into v_reward
+    from payments.payment p
+    join payments.referral r on r.workspace_id = p.workspace_id
+   cross join payments.referral_policy c
+   where p.id = reward_referrer.payment_id and p.provider <> 'balance' and p.unsettled_at is null;
+  if not found or v_reward.amount_minor = 0 or not v_reward.recurring and exists (
+    select from payments.reward w where w.workspace_id = v_reward.workspace_id
+  ) then
+    return;
+  end if;
+  v_account := ledger.lock_account(v_reward.referrer_id, v_reward.currency);
+  if v_account.available + v_account.held + v_reward.amount_minor > 9007199254740991 then
+    perform ops.raise_alarm('reward_does_not_fit', 'payment:' || reward_referrer.payment_id,
+      jsonb_build_object('referrer_id', v_reward.referrer_id, 'amount_minor', v_reward.amount_minor,
+        'currency', v_reward.currency));
+    return;
+  end if;
+  insert into payments.reward (payment_id, workspace_id, referrer_id, amount_minor, currency, created_at)
+  values (reward_referrer.payment_id, v_reward.workspace_id, v_reward.referrer_id, v_reward.amount_minor, v_reward.currency,
+          ops.now())
+  on conflict on constraint reward_pk do nothing;
+  if found then
+    perform ledger.grant(
+      owner_id => v_reward.referrer_id, unit => v_reward.currency, pool => 'balance', amount => v_reward.amount_minor,
+      expires_at => null, reason => null, idempotency_key => 'tg:referral:' || reward_referrer.payment_id,
+      caused_by => reward_referrer.caused_by, payment_id => reward_referrer.payment_id, side => 'referral');
+    perform payments.reckon_reward(reward_referrer.payment_id, reward_referrer.caused_by);
+  end if;
+end
+$$;
+revoke all on function "payments"."reward_referrer"(uuid, text) from public, tollgate_worker;
 
 -- @trigger access.key_lifecycle
 -- access.key_lifecycle: rows move only as ops.transition allows, and each update steps the version.

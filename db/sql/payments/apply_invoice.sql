@@ -20,6 +20,7 @@ declare
     when 'subscription_update' then case when (apply_invoice.fact ->> 'begins')::boolean then 'period' else 'upgrade' end
     end;
   v_outcome text := 'paid';
+  v_known boolean;
 begin
   if v_workspace is null then
     perform ops.wait_for('customer:' || coalesce(apply_invoice.fact ->> 'customer', ''));
@@ -37,6 +38,9 @@ begin
     return apply_invoice.fact ->> 'event';
   end if;
 
+  v_known := exists (
+    select from payments.payment p
+     where p.provider = apply_invoice.provider and p.reference = apply_invoice.fact ->> 'invoice' and p.amount_minor > 0);
   v_payment := payments.record_payment(v_workspace, apply_invoice.provider, apply_invoice.fact ->> 'invoice',
     (apply_invoice.fact ->> 'amount_paid')::bigint, apply_invoice.fact ->> 'currency',
     billing.second_of(apply_invoice.fact, 'paid_at'), true);
@@ -57,6 +61,10 @@ begin
   loop
     perform payments.link_intent(apply_invoice.provider, v_intent, v_payment);
   end loop;
+  -- Told again, it is not measured by a policy that came later.
+  if not v_known then
+    perform payments.reward_referrer(v_payment, apply_invoice.caused_by);
+  end if;
   perform payments.reckon(v_payment, apply_invoice.caused_by);
   return v_outcome;
 end

@@ -2,8 +2,9 @@
 -- refunds and disputes alone, so that any order and any repetition of their events end the same.
 -- `refunded`: the refunds that are alive, or the most that the charge itself told less those that failed, whichever is more (the
 --   charge's event may come first, or alone). `disputed`: disputes that are open (what was paid for is frozen) or lost.
--- The operator's policy decides on what has been spent: debt, forgiven (clamp), or debt and a frozen workspace.
--- Locks: the caller holds intent and workspace; then the payment, the purchase, the account.
+-- The operator's policy decides on what has been spent: debt, forgiven (clamp), or debt and a frozen workspace. What the
+-- workspace's referrer got for it follows (payments.reckon_reward).
+-- Locks: the caller holds intent and workspace; then the payment, the account, the purchase, the referrer's account.
 -- Callers: payments' routines, billing.give_waiting
 create or replace function payments.reckon(id uuid, caused_by text)
   returns void
@@ -59,5 +60,6 @@ begin
    where p.id = v_payment.purchase_id and p.state in ('paid', 'partly_refunded', 'refunded')
      and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end;
+  perform payments.reckon_reward(reckon.id, reckon.caused_by);
 end
 $$;
