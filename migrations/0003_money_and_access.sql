@@ -220,6 +220,217 @@ end
 $$;
 revoke all on function "ledger"."balanced"(text, text[], uuid[], bigint[]) from public, tollgate_worker;
 
+-- @routine ledger.charge_many
+-- ledger.charge_many: ledger.charge for many owners at once: `charged[i]` says whether `owner_ids[i]` had `amounts[i]` of
+-- `units[i]`, and `transaction_ids[i]` names what was done. Whoever lacks it, or has no account, is not charged, and nothing
+-- of theirs changes.
+-- Guarantees: to each as ledger.charge, never below zero: the guard stands on the account's row, and what has expired pays
+--   nothing. No work row by row, but for accounts in which something has expired and the rest is enough.
+-- Locks: all accounts, by owner and unit in one order for every caller, then their lots, in later statements.
+-- Refuses (the whole call): idempotency_key_expired, idempotency_key_reused; SQLSTATE TG011 for an owner and unit twice, an
+--   amount not above zero or an item without its fellows; TG004 when lots hold less than their account says (faults of ours).
+-- Callers: billing's routines
+create or replace function ledger.charge_many(
+  owner_ids uuid[],
+  units text[],
+  amounts bigint[],
+  idempotency_keys text[],
+  side text,
+  caused_by text,
+  reason text default null,
+  out charged boolean[],
+  out transaction_ids uuid[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_found record;
+  v_now timestamptz;
+  v_due record;
+  v_done record;
+begin
+  if exists (
+    select from unnest(charge_many.owner_ids, charge_many.units, charge_many.amounts, charge_many.idempotency_keys)
+           i(owner_id, unit, amount, key)
+     group by i.owner_id, i.unit
+    having count(*) > 1 or not bool_and(coalesce(i.amount > 0, false)) or bool_or(num_nulls(i.owner_id, i.unit, i.key) > 0)
+  ) then
+    raise exception using errcode = 'TG011', message = 'each owner and unit is charged once, more than nothing, by a key';
+  end if;
+
+  with locked as materialized (
+    select i.position, i.owner_id, i.unit, i.amount, i.key, a.next_expiry
+      from unnest(charge_many.owner_ids, charge_many.units, charge_many.amounts, charge_many.idempotency_keys)
+           with ordinality i(owner_id, unit, amount, key, position)
+      join ledger.account a on a.owner_id = i.owner_id and a.unit = i.unit
+     order by a.owner_id, a.unit
+       for no key update
+  )
+  select array_agg(l.position) as positions, array_agg(l.owner_id) as owners, array_agg(l.unit) as units,
+         array_agg(l.amount) as amounts, array_agg(l.key) as keys, array_agg(l.next_expiry) as next_expiries
+    into v_found
+    from locked l;
+
+  -- After the locks: time has moved while they were waited for. What is over is closed where that leaves enough.
+  v_now := ops.now();
+  for v_due in
+    select i.owner_id, i.unit
+      from unnest(v_found.owners, v_found.units, v_found.amounts, v_found.next_expiries) i(owner_id, unit, amount, next_expiry)
+     where i.next_expiry <= v_now
+       and i.amount <= (
+         select sum(l.available) from ledger.lot l
+          where l.owner_id = i.owner_id and l.unit = i.unit and not l.empty
+            and (l.expires_at is null or l.expires_at > v_now))
+  loop
+    perform ledger.expire_due(v_due.owner_id, v_due.unit);
+  end loop;
+
+  with taken as (
+    update ledger.account a set available = a.available - i.amount
+      from unnest(v_found.positions, v_found.owners, v_found.units, v_found.amounts, v_found.keys)
+           i(position, owner_id, unit, amount, key)
+     where a.owner_id = i.owner_id and a.unit = i.unit and a.available >= i.amount
+       and (a.next_expiry is null or a.next_expiry > v_now)
+    returning i.position, i.owner_id, i.unit, i.amount, i.key, uuidv7() as id
+  ), drawn as materialized (
+    -- Of each lot what those before it lack, in the order of ledger.take.
+    select t.position, l.place, l.id, l.number, least(l.available, t.amount - l.before)::bigint as amount
+      from taken t
+     cross join lateral (
+       select l.ctid as place, l.id, l.available, sum(l.available) over drain - l.available as before,
+              row_number() over drain as number
+         from ledger.lot l
+        where l.owner_id = t.owner_id and l.unit = t.unit and not l.empty
+       window drain as (order by l.drain_order, l.expires_at, l.id rows unbounded preceding)
+     ) l
+     where l.before < t.amount
+  ), drained as (
+    -- The accounts' rows are locked, so nobody changes their lots meanwhile, nor their places (ctid).
+    update ledger.lot l set available = l.available - d.amount, empty = (l.available = d.amount)
+      from drawn d
+     where l.ctid = d.place and l.id = d.id and l.available >= d.amount
+    returning l.id
+  ), entry as (
+    select d.position, array_agg(e.side order by d.number, e.sign) as sides,
+           array_agg(d.id order by d.number, e.sign) as lots,
+           array_agg(e.sign * d.amount order by d.number, e.sign) as amounts,
+           sum(d.amount) filter (where e.sign = 1) as amount
+      from drawn d
+     cross join (values ('available', -1), (charge_many.side, 1)) e(side, sign)
+     group by d.position
+  ), posted as (
+    -- By owner and key: two calls in different units may name the same keys, and each waits for whoever has just used it.
+    insert into ledger.transaction
+      (owner_id, unit, id, kind, amount, sides, lots, amounts, idempotency_key, reason, caused_by, created_at)
+    select t.owner_id, t.unit, t.id, 'charge', t.amount, e.sides, e.lots, e.amounts, t.key, charge_many.reason,
+           charge_many.caused_by, v_now
+      from taken t
+      join entry e on e.position = t.position
+     order by t.owner_id, t.key
+    on conflict on constraint transaction_key_once do nothing
+    returning id
+  )
+  select array_agg(t.position) as positions, array_agg(t.id) as ids,
+         min(format('the lots of %s in %s lack %s', t.owner_id, t.unit, t.amount - coalesce(e.amount, 0)))
+           filter (where e.amount is distinct from t.amount) as lacking,
+         (select count(*) from drawn) = (select count(*) from drained) as all_drained,
+         array_agg(t.owner_id) filter (where p.id is null) as refused,
+         array_agg(t.key) filter (where p.id is null) as used_keys
+    into v_done
+    from taken t
+    left join entry e on e.position = t.position
+    left join posted p on p.id = t.id;
+  if v_done.lacking is not null or not v_done.all_drained then
+    raise exception using errcode = 'TG004', message = coalesce(v_done.lacking, 'a lot has less than was read of it');
+  elsif v_done.refused is not null then
+    perform ledger.refuse_used_key(v_done.refused[1], v_done.used_keys[1]);
+  end if;
+
+  select coalesce(array_agg(d.id is not null order by i.position), '{}'), coalesce(array_agg(d.id order by i.position), '{}')
+    into charge_many.charged, charge_many.transaction_ids
+    from unnest(charge_many.owner_ids) with ordinality i(owner_id, position)
+    left join unnest(v_done.positions, v_done.ids) d(position, id) on d.position = i.position;
+end
+$$;
+revoke all on function "ledger"."charge_many"(uuid[], text[], bigint[], text[], text, text, text) from public, tollgate_worker;
+
+-- @routine messages.enqueue_many
+-- messages.enqueue_many: messages.enqueue for many at once: message i is about `workspace_ids[i]`, by `dedupe_keys[i]`, and
+-- says `bodies[i]`. Those whose key is known already, or comes twice here, are there once.
+-- Guarantees: inserts in the order of the keys, so that two calls with the same ones never wait for each other in a ring.
+-- Refuses: SQLSTATE TG011 when the lists are not of one length (a fault of ours).
+-- Callers: every routine that has something to say to the outside about many workspaces
+create or replace function messages.enqueue_many(
+  channel text,
+  kind text,
+  workspace_ids uuid[],
+  dedupe_keys text[],
+  bodies jsonb[]
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+begin
+  if (cardinality(enqueue_many.workspace_ids), cardinality(enqueue_many.bodies))
+    is distinct from (cardinality(enqueue_many.dedupe_keys), cardinality(enqueue_many.dedupe_keys)) then
+    raise exception using errcode = 'TG011', message = 'each message has a workspace, a key and a body';
+  end if;
+  insert into messages.outbox (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at)
+  select uuidv7(), enqueue_many.channel, enqueue_many.kind, i.workspace_id, i.dedupe_key, i.body, 'queued', v_now, v_now
+    from unnest(enqueue_many.workspace_ids, enqueue_many.dedupe_keys, enqueue_many.bodies) i(workspace_id, dedupe_key, body)
+   order by i.dedupe_key
+  on conflict on constraint outbox_dedupe_once do nothing;
+end
+$$;
+revoke all on function "messages"."enqueue_many"(text, text, uuid[], text[], jsonb[]) from public, tollgate_worker;
+
+-- @routine messages.lag_seconds
+-- messages.lag_seconds: for how long the oldest message has been due that has not left, of the channel that the Worker
+-- delivers, `stripe`. The channels `provisioner` and `notice` are rows that the operator's own programs read, for as long as
+-- no pump of ours delivers them: nobody is late with those. Callers: ops.readiness
+create or replace function messages.lag_seconds()
+  returns integer
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_since timestamptz;
+begin
+  select min(o.due_at) into v_since from messages.outbox o where o.channel = 'stripe' and o.due_at is not null;
+  return greatest(0, coalesce(extract(epoch from ops.now() - v_since), 0));
+end
+$$;
+revoke all on function "messages"."lag_seconds"() from public, tollgate_worker;
+
+-- @routine ops.unpark_many
+-- ops.unpark_many: ops.unpark for many rows of one sweep at once: of those that are parked, the failure is no longer open.
+-- Where the sweep has nothing parked, that is one look into an index.
+-- Locks: the parked rows, in order, then their alarms. Callers: sweeps
+create or replace function ops.unpark_many(sweep text, subjects text[])
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not exists (select from ops.parked p where p.sweep = unpark_many.sweep) then
+    return;
+  end if;
+  with there as materialized (
+    select p.subject from ops.parked p
+     where p.sweep = unpark_many.sweep and p.subject = any (unpark_many.subjects)
+     order by p.subject
+       for update
+  ), gone as (
+    delete from ops.parked p using there t where p.sweep = unpark_many.sweep and p.subject = t.subject
+    returning p.subject
+  )
+  update ops.alarm a set closed_at = ops.now()
+    from gone g
+   where a.code = 'row_parked' and a.subject = unpark_many.sweep || ':' || g.subject and a.closed_at is null;
+end
+$$;
+revoke all on function "ops"."unpark_many"(text, text[]) from public, tollgate_worker;
+
 -- @routine payments.apply_invoice
 -- payments.apply_invoice: an invoice of a subscription was paid: the payment is kept, and gives what it is for (billing.renew).
 -- Only what Stripe bills for a period, or for a change within one, gives anything. One that could not be paid changes nothing
@@ -469,6 +680,29 @@ begin
 end
 $$;
 revoke all on function "payments"."reward_referrer"(uuid, text) from public, tollgate_worker;
+
+-- @routine people.claim_workspaces
+-- people.claim_workspaces: people.lock_workspace for many at once, by id, and without waiting: answers those that it has
+-- locked; whoever is missing is at work elsewhere, or is not there.
+-- Locks: the workspaces' rows, SKIP LOCKED. Callers: billing's sweeps
+create or replace function people.claim_workspaces(ids uuid[])
+  returns uuid[]
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_claimed uuid[];
+begin
+  with claimed as materialized (
+    select w.id from people.workspace w
+     where w.id = any (claim_workspaces.ids)
+     order by w.id
+       for no key update skip locked
+  )
+  select coalesce(array_agg(c.id order by c.id), '{}') into v_claimed from claimed c;
+  return v_claimed;
+end
+$$;
+revoke all on function "people"."claim_workspaces"(uuid[]) from public, tollgate_worker;
 
 -- @trigger access.key_lifecycle
 -- access.key_lifecycle: rows move only as ops.transition allows, and each update steps the version.

@@ -1,4 +1,6 @@
--- messages.lag_seconds: for how long the oldest message has been due that has not left. Callers: ops.readiness
+-- messages.lag_seconds: for how long the oldest message has been due that has not left, of the channel that the Worker
+-- delivers, `stripe`. The channels `provisioner` and `notice` are rows that the operator's own programs read, for as long as
+-- no pump of ours delivers them: nobody is late with those. Callers: ops.readiness
 create or replace function messages.lag_seconds()
   returns integer
   language plpgsql volatile security definer set search_path = ''
@@ -6,7 +8,7 @@ as $$
 declare
   v_since timestamptz;
 begin
-  select min(o.due_at) into v_since from messages.outbox o where o.due_at is not null;
+  select min(o.due_at) into v_since from messages.outbox o where o.channel = 'stripe' and o.due_at is not null;
   return greatest(0, coalesce(extract(epoch from ops.now() - v_since), 0));
 end
 $$;
