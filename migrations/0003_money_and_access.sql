@@ -5,6 +5,9 @@
 create schema if not exists "access";
 grant usage on schema "access" to tollgate_worker;
 
+-- @drop routine billing.create_plan
+drop function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text);
+
 -- @tables access.key, billing.plan, billing.subscription, billing.trial, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
 CREATE TABLE "payments"."campaign" (
 	"id" uuid NOT NULL,
@@ -152,41 +155,1370 @@ ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_of_balance_exp
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_instants_finite" CHECK (isfinite(anchor) and isfinite(current_period_end) and isfinite(renew_at) and isfinite(expire_at));
 
 -- @routine access.follow
--- access.follow: a subscription is to have a key (`wanted`), or no longer: a first one is made, and the provisioner is told to add it; or
--- the one that lives is revoked, and the provisioner is told to remove it. Both in the statement that says so (D18).
+-- access.follow: which of a workspace's subscriptions is to have a key (null: none). Its first key is made, and the provisioner is told
+-- to add it; every other one of the workspace's that lives is revoked, and the provisioner is told to remove it. Both in the
+-- statement that says so (D18).
 -- Guarantees: a subscription that is paid on keeps the key that it has (D19); saying the same again changes nothing.
--- Locks: the caller holds the workspace's row; then the key, then the outbox. Callers: billing.follow
-create or replace function access.follow(workspace_id uuid, subscription_id uuid, wanted boolean)
+-- Locks: the caller holds the workspace's row; then the keys, then the outbox. Callers: billing.follow
+create or replace function access.follow(workspace_id uuid, subscription_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_key record;
 begin
-  if follow.wanted then
-    if not exists (
-      select from access.key k where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
-    ) then
-      -- Random, all 122 bits: whoever has it is let in.
-      insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
-      values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
-      returning k.id, k.key into strict v_key;
-      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
-        jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
-    end if;
-    return;
-  end if;
   for v_key in
     update access.key k set state = 'removing', revoked_at = ops.now()
-     where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
+     where k.workspace_id = follow.workspace_id and k.state in ('pending', 'active')
+       and k.subscription_id is distinct from follow.subscription_id
     returning k.id, k.key
   loop
     perform messages.enqueue('provisioner', 'remove_key', follow.workspace_id, 'remove:' || v_key.id,
       jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
   end loop;
+  if follow.subscription_id is not null and not exists (
+    select from access.key k where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
+  ) then
+    -- Random, all 122 bits: whoever has it is let in.
+    insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
+    values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
+    returning k.id, k.key into strict v_key;
+    perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
+      jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+  end if;
 end
 $$;
-revoke all on function "access"."follow"(uuid, uuid, boolean) from public, tollgate_worker;
+revoke all on function "access"."follow"(uuid, uuid) from public, tollgate_worker;
+
+-- @routine billing.auto_renew
+-- billing.auto_renew: periods that begin are paid from the balance: once each (D4), all or nothing (D5); who lacks the money
+-- is past due and tried again on a schedule. Guarantees and locks: as billing.sweep_due.
+-- Callers: worker (sweep auto_renew)
+create or replace function billing.auto_renew(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select d.processed, d.failed, d.more into strict auto_renew.processed, auto_renew.failed, auto_renew.more
+    from billing.sweep_due('auto_renew', auto_renew.batch) d;
+end
+$$;
+revoke all on function "billing"."auto_renew"(integer) from public, tollgate_worker;
+grant execute on function "billing"."auto_renew"(integer) to tollgate_worker;
+
+-- @routine billing.begin_change
+-- billing.begin_change: what the provider is to be asked for, so that a workspace's subscription changes: `upgrade` (now, prorated;
+-- never to a plan that costs less: what was paid for would come back, and the credits that it gave would stay), `downgrade` (when
+-- the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
+-- was scheduled is not made). Nothing of it is true before the provider says so: billing.sync_subscription writes the answer.
+-- One of ours (collection `balance`) is changed here and now, and `provider_id` is null: there is nobody to ask. What is paid for
+-- stays until its period ends; one that owes, whose period is over, ends at once when it is cancelled.
+-- Guarantees: if that answer is lost, a sweep fetches it; an audit row in the same statement.
+-- Refuses: no_subscription, plan_unknown, price_unknown, price_not_published, change_invalid (with why).
+-- Locks: the workspace, then the subscription. Callers: worker
+create or replace function billing.begin_change(
+  workspace_id uuid,
+  change text,
+  plan_code text,
+  plan_number integer,
+  inout quantity integer,
+  caused_by text,
+  out id uuid,
+  out provider_id text,
+  out schedule_id text,
+  out price_provider_id text,
+  out current_price_provider_id text,
+  out current_period_end timestamptz,
+  out asked_at timestamptz,
+  out generation integer
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_price record;
+  v_offer record;
+begin
+  perform people.lock_workspace(begin_change.workspace_id);
+  if billing.change_ours(begin_change.workspace_id, begin_change.change, begin_change.plan_code, begin_change.plan_number,
+    begin_change.quantity, begin_change.caused_by) then
+    return;
+  end if;
+  select s.id, s.provider_id, s.schedule_id, s.quantity, s.state, s.cancel_at, s.current_period_end, s.price_id into v_row
+    from billing.subscription s
+   where s.workspace_id = begin_change.workspace_id and s.ended_at is null and s.superseded_by is null
+     and s.provider_id is not null and s.price_id is not null
+     for no key update;
+  if not found then
+    perform ops.refuse('no_subscription');
+  end if;
+  select p.provider_id, p.currency, p.interval_unit, p.interval_count, p.amount_minor into strict v_price
+    from billing.price p
+   where p.id = v_row.price_id;
+  begin_change.price_provider_id := v_price.provider_id;
+  if begin_change.change in ('upgrade', 'downgrade') then
+    v_offer := billing.offer(begin_change.plan_code, begin_change.plan_number, null, v_price.currency, v_price.interval_unit,
+      v_price.interval_count);
+    begin_change.price_provider_id := v_offer.price_provider_id;
+    if v_offer.price_id = v_row.price_id and coalesce(begin_change.quantity, v_row.quantity) = v_row.quantity then
+      perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is what the subscription has'));
+    elsif begin_change.change = 'upgrade' and v_offer.amount_minor < v_price.amount_minor then
+      perform ops.refuse('change_invalid',
+        jsonb_build_object('reason', 'a plan that costs less begins with the next period'));
+    end if;
+  elsif begin_change.change = 'quantity' and begin_change.quantity is null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'there is nothing to change'));
+  elsif begin_change.change = 'uncancel' and v_row.cancel_at is null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'it is not being cancelled'));
+  elsif begin_change.change = 'keep' and v_row.schedule_id is null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'no change is scheduled'));
+  end if;
+  if begin_change.change in ('upgrade', 'downgrade', 'quantity') and v_row.state not in ('active', 'trialing') then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', 'the subscription is ' || v_row.state));
+  end if;
+  begin_change.quantity := coalesce(begin_change.quantity, v_row.quantity);
+  begin_change.id := v_row.id;
+  begin_change.provider_id := v_row.provider_id;
+  begin_change.schedule_id := v_row.schedule_id;
+  begin_change.current_price_provider_id := v_price.provider_id;
+  begin_change.current_period_end := v_row.current_period_end;
+  begin_change.asked_at := ops.now();
+  update billing.subscription s
+     set sync_due_at = least(s.sync_due_at, ops.now() + interval '1 minute')
+   where s.id = v_row.id
+  returning s.version into begin_change.generation;
+  perform ops.record_change(
+    workspace_id => begin_change.workspace_id, actor => begin_change.caused_by,
+    action => 'subscription.' || begin_change.change, subject => 'subscription:' || v_row.id,
+    detail => jsonb_build_object('plan', begin_change.plan_code, 'quantity', begin_change.quantity));
+end
+$$;
+revoke all on function "billing"."begin_change"(uuid, text, text, integer, integer, text) from public, tollgate_worker;
+grant execute on function "billing"."begin_change"(uuid, text, text, integer, integer, text) to tollgate_worker;
+
+-- @routine billing.change_ours
+-- billing.change_ours: a change of a workspace's subscription of ours, as billing.begin_change says; false: it has none, and nothing
+-- was done. Locks: the caller holds the workspace's row; then the subscription, and what follows. Refuses: plan_unknown, price_unknown,
+--   change_invalid (with why). Guarantees: an audit row in the same statement. Callers: billing.begin_change
+create or replace function billing.change_ours(
+  workspace_id uuid,
+  change text,
+  plan_code text,
+  plan_number integer,
+  quantity integer,
+  caused_by text
+)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_offer record;
+  v_reason text;
+begin
+  select s.id, s.state, s.price_id, s.quantity, s.cancel_at, s.next_price_id, s.next_quantity, r.currency, r.interval_unit,
+         r.interval_count, p.code, p.number
+    into v_row
+    from billing.subscription s
+    join billing.price r on r.id = s.price_id
+    join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = change_ours.workspace_id and s.collection = 'balance' and s.ended_at is null
+     and s.superseded_by is null;
+  if not found then
+    return false;
+  end if;
+  v_reason := case
+    when change_ours.change in ('upgrade', 'quantity') then 'what is paid from the balance changes with its next period'
+    when change_ours.change = 'uncancel' and v_row.cancel_at is null then 'it is not being cancelled'
+    when change_ours.change = 'keep' and v_row.next_price_id is null and v_row.next_quantity is null then 'no change is scheduled'
+    end;
+  if change_ours.change = 'downgrade' then
+    v_offer := billing.offer(coalesce(change_ours.plan_code, v_row.code),
+      case when change_ours.plan_code is null then v_row.number else change_ours.plan_number end, null, v_row.currency,
+      v_row.interval_unit, v_row.interval_count, published => false);
+    if v_offer.price_id = v_row.price_id and coalesce(change_ours.quantity, v_row.quantity) = v_row.quantity then
+      v_reason := 'it is what the subscription has';
+    end if;
+  end if;
+  if v_reason is not null then
+    perform ops.refuse('change_invalid', jsonb_build_object('reason', v_reason));
+  elsif change_ours.change = 'downgrade' then
+    update billing.subscription s
+       set next_price_id = nullif(v_offer.price_id, s.price_id),
+           next_price_at = case when v_offer.price_id <> s.price_id then s.current_period_end end,
+           next_quantity = nullif(change_ours.quantity, s.quantity)
+     where s.id = v_row.id;
+  elsif change_ours.change = 'keep' then
+    update billing.subscription s set next_price_id = null, next_price_at = null, next_quantity = null where s.id = v_row.id;
+  elsif change_ours.change = 'cancel_now' or change_ours.change = 'cancel' and v_row.state = 'past_due' then
+    perform billing.end_due(array[v_row.id], change_ours.caused_by, at_once => true);
+  else
+    update billing.subscription s
+       set cancel_at = case change_ours.change when 'cancel' then s.current_period_end end,
+           canceled_at = case change_ours.change when 'cancel' then ops.now() end
+     where s.id = v_row.id;
+    perform billing.reschedule(v_row.id);
+  end if;
+  perform ops.record_change(
+    workspace_id => change_ours.workspace_id, actor => change_ours.caused_by,
+    action => 'subscription.' || change_ours.change, subject => 'subscription:' || v_row.id,
+    detail => jsonb_build_object('plan', change_ours.plan_code, 'quantity', change_ours.quantity));
+  return true;
+end
+$$;
+revoke all on function "billing"."change_ours"(uuid, text, text, integer, integer, text) from public, tollgate_worker;
+
+-- @routine billing.claim_due
+-- billing.claim_due: up to `batch` subscriptions of ours that a sweep has something to do for, locked together with their workspaces;
+-- without waiting for anybody: what somebody else holds is left to him, or to the next run (`full`: there may be more).
+-- Guarantees: of sweeps at once, each gets other rows; what was changed meanwhile is looked at anew (D9). Its cost does not grow with the
+--   table: each sweep has its partial index. Statistics of a table that grows by the second are old, and the planner's price of a
+--   random page is a disk's: without the setting, it read the whole table for a batch of 1000.
+-- Locks: subscriptions, workspaces, both SKIP LOCKED. Callers: billing.sweep_due
+create or replace function billing.claim_due(
+  sweep text,
+  batch integer,
+  out ids uuid[],
+  out "full" boolean
+)
+  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
+as $$
+declare
+  v_due record;
+  v_workspaces uuid[];
+begin
+  if claim_due.sweep = 'auto_renew' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.renew_at <= (select ops.now()) and s.expire_at > (select ops.now())
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.renew_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'expire' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.expire_at <= (select ops.now()) and s.state <> 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.expire_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'trial_expire' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.expire_at <= (select ops.now()) and s.state = 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.expire_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'trial_notice' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.notice_at <= (select ops.now()) and s.state = 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.notice_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'reminders' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.notice_at <= (select ops.now()) and s.state <> 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.notice_at, s.id limit claim_due.batch for no key update skip locked) d;
+  end if;
+  if v_due.ids is null then
+    claim_due.ids := '{}';
+    claim_due."full" := false;
+    return;
+  end if;
+  v_workspaces := people.claim_workspaces(v_due.workspaces);
+  claim_due.ids := array(
+    select d.id from unnest(v_due.ids, v_due.workspaces) d(id, workspace_id)
+     where d.workspace_id = any (v_workspaces)
+     order by d.id);
+  -- Where all are somebody else's at the moment, to ask again at once would be to ask for nothing.
+  claim_due."full" := cardinality(v_due.ids) = claim_due.batch and cardinality(claim_due.ids) > 0;
+end
+$$;
+revoke all on function "billing"."claim_due"(text, integer) from public, tollgate_worker;
+
+-- @routine billing.create_plan
+-- billing.create_plan: a version of a plan with its prices. Equal to the newest version, it is that one (`created` false): so a
+-- file of plans may be loaded again and again (A14). Subscribers keep their version until they are moved.
+-- Guarantees: of two at once, one makes the version; an audit row in the same statement.
+-- Refuses: constraints plan_*, price_*. Locks: the plan's code (advisory). Callers: worker, the command `npm run db:seed`
+create or replace function billing.create_plan(
+  inout code text,
+  name text,
+  included_credits bigint,
+  rollover_cap bigint,
+  rollover_expires_in interval,
+  seats bigint,
+  storage_bytes bigint,
+  trial_days integer,
+  grace_days integer,
+  currencies text[],
+  interval_units text[],
+  interval_counts integer[],
+  amounts_minor bigint[],
+  caused_by text,
+  grants_access boolean default false,
+  out id uuid,
+  out number integer,
+  out created boolean,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_newest record;
+  v_same boolean := false;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('billing.plan:' || create_plan.code, 0));
+  select p.id, p.number, p.created_at,
+         (p.name, p.included_credits, p.rollover_cap, p.rollover_expires_in, p.seats, p.storage_bytes, p.trial_days,
+          p.grace_days, p.grants_access)
+         is not distinct from
+         (create_plan.name, create_plan.included_credits, create_plan.rollover_cap, create_plan.rollover_expires_in,
+          create_plan.seats, create_plan.storage_bytes, create_plan.trial_days, create_plan.grace_days,
+          create_plan.grants_access) as same
+    into v_newest
+    from billing.plan p
+   where p.code = create_plan.code
+   order by p.number desc
+   limit 1;
+  if v_newest.same then
+    v_same := not exists (
+      select from (
+        select r.currency, r.interval_unit, r.interval_count, r.amount_minor::bigint as amount_minor
+          from billing.price r where r.plan_id = v_newest.id) stands
+      full join unnest(create_plan.currencies, create_plan.interval_units, create_plan.interval_counts, create_plan.amounts_minor)
+        asked(currency, interval_unit, interval_count, amount_minor)
+        on (asked.currency, asked.interval_unit, asked.interval_count, asked.amount_minor)
+         = (stands.currency, stands.interval_unit, stands.interval_count, stands.amount_minor)
+       where asked.currency is null or stands.currency is null);
+  end if;
+  create_plan.created := not v_same;
+  if v_same then
+    create_plan.id := v_newest.id;
+    create_plan.number := v_newest.number;
+    create_plan.created_at := v_newest.created_at;
+    return;
+  end if;
+
+  create_plan.id := uuidv7();
+  create_plan.number := coalesce(v_newest.number, 0) + 1;
+  create_plan.created_at := ops.now();
+  insert into billing.plan
+    (id, code, number, name, included_credits, rollover_cap, rollover_expires_in, seats, storage_bytes, trial_days,
+     grace_days, grants_access, created_at)
+  values
+    (create_plan.id, create_plan.code, create_plan.number, create_plan.name, create_plan.included_credits,
+     create_plan.rollover_cap, create_plan.rollover_expires_in, create_plan.seats, create_plan.storage_bytes,
+     create_plan.trial_days, create_plan.grace_days, create_plan.grants_access,
+     create_plan.created_at);
+  insert into billing.price (id, plan_id, currency, amount_minor, interval_unit, interval_count, lookup_key)
+  select uuidv7(), create_plan.id, x.currency, x.amount_minor, x.interval_unit, x.interval_count,
+         concat_ws('_', 'tollgate', create_plan.code, create_plan.number, x.currency, x.interval_count || x.interval_unit)
+    from unnest(create_plan.currencies, create_plan.interval_units, create_plan.interval_counts, create_plan.amounts_minor)
+      x(currency, interval_unit, interval_count, amount_minor);
+  perform ops.record_change(
+    workspace_id => null, actor => create_plan.caused_by, action => 'plan.create',
+    subject => 'plan:' || create_plan.code,
+    detail => jsonb_build_object('number', create_plan.number, 'included_credits', create_plan.included_credits));
+end
+$$;
+revoke all on function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text, boolean) from public, tollgate_worker;
+grant execute on function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text, boolean) to tollgate_worker;
+
+-- @routine billing.do_due
+-- billing.do_due: does for these subscriptions what a sweep is for, in one; those that it had failed at before are no longer parked.
+-- Locks: the caller holds the rows and their workspaces. Callers: billing.sweep_due
+create or replace function billing.do_due(sweep text, ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_parked uuid[];
+begin
+  if do_due.sweep = 'auto_renew' then
+    perform billing.renew_due(do_due.ids);
+  elsif do_due.sweep = 'expire' then
+    perform billing.end_due(do_due.ids, 'sweep:expire');
+  elsif do_due.sweep = 'trial_expire' then
+    perform billing.end_due(do_due.ids, 'sweep:trial_expire');
+  else
+    perform billing.notice_due(do_due.ids);
+  end if;
+  v_parked := array(select s.id from billing.subscription s where s.id = any (do_due.ids) and s.parked_until is not null);
+  if cardinality(v_parked) > 0 then
+    update billing.subscription s set parked_until = null where s.id = any (v_parked);
+    perform billing.unpark(x.id) from unnest(v_parked) x(id);
+  end if;
+end
+$$;
+revoke all on function "billing"."do_due"(text, uuid[]) from public, tollgate_worker;
+
+-- @routine billing.duplicates_settle
+-- billing.duplicates_settle: of two subscriptions of a workspace that were both paid, one is kept. The other is cancelled at the
+-- provider and what it took is refunded (outbox), under an alarm: but only when the provider has said of both, since the
+-- second was first heard of, that they live. Until then both are to be fetched.
+-- Guarantees: once per subscription; each in a subtransaction of its own: one that fails keeps to itself, under an alarm. Whoever has one of the workspaces is not waited for: a
+--   sweep that holds some and waits for others would meet another one that goes the other way (B14).
+-- Locks: the workspace, then the subscriptions. Callers: worker (sweep duplicates_settle)
+create or replace function billing.duplicates_settle(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_candidate record;
+  v_count integer := 0;
+begin
+  duplicates_settle.processed := 0;
+  duplicates_settle.failed := 0;
+  perform set_config('lock_timeout', '100ms', true);
+  for v_candidate in
+    select s.id, s.workspace_id from billing.subscription s
+      join billing.subscription k on k.id = s.superseded_by
+     where s.superseded_by is not null and s.undone_at is null and s.ended_at is null
+       and (s.state <> 'incomplete' and k.state <> 'incomplete'
+         or s.synced_at is null and s.sync_due_at is null
+         or k.collection = 'stripe' and coalesce(k.synced_at, '-infinity') < s.created_at and k.sync_due_at is null)
+     order by s.id
+     limit duplicates_settle.batch
+  loop
+    v_count := v_count + 1;
+    begin
+      if billing.settle_duplicate(v_candidate.workspace_id, v_candidate.id) then
+        duplicates_settle.processed := duplicates_settle.processed + 1;
+      end if;
+    exception when others then
+      if not ops.is_passing(sqlstate) then
+        perform ops.raise_alarm('duplicate_failed', v_candidate.id::text,
+          jsonb_build_object('sqlstate', sqlstate, 'error', sqlerrm));
+      end if;
+      duplicates_settle.failed := duplicates_settle.failed + 1;
+    end;
+  end loop;
+  duplicates_settle.more := v_count = duplicates_settle.batch and duplicates_settle.processed > 0;
+end
+$$;
+revoke all on function "billing"."duplicates_settle"(integer) from public, tollgate_worker;
+grant execute on function "billing"."duplicates_settle"(integer) to tollgate_worker;
+
+-- @routine billing.end_due
+-- billing.end_due: these subscriptions of ours are over: what their plans gave and nobody has spent ends with them, their keys are
+-- revoked, their customers told. Only those whose time has come (`caused_by` a sweep), or whatever their time (`at_once`).
+-- Locks: the caller holds the rows and their workspaces; then the accounts, the keys, the outbox.
+-- Callers: billing.do_due, billing.begin_change
+create or replace function billing.end_due(ids uuid[], caused_by text, at_once boolean default false)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  for v_row in
+    update billing.subscription s
+       set state = 'canceled', ended_at = ops.now(), renew_at = null, expire_at = null, notice_at = null, next_price_id = null,
+           next_price_at = null, next_quantity = null,
+           ended_reason = case when end_due.at_once or s.cancel_at is not null then 'canceled'
+             when s.state = 'trialing' then 'trial_ended'
+             when s.state = 'past_due' then 'unpaid' else 'not_renewed' end
+     where s.id = any (end_due.ids) and s.ended_at is null and (end_due.at_once or s.expire_at <= ops.now())
+    returning s.id, s.workspace_id, s.ended_reason, old.state as was, s.renewed_from, s.plan_id, s.parked_until
+  loop
+    if v_row.renewed_from is not null
+      or v_row.was = 'trialing' and (select p.included_credits > 0 from billing.plan p where p.id = v_row.plan_id) then
+      perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'subscription', amount => 0,
+        expires_at => null, reason => 'the subscription has ended', idempotency_key => 'tg:ended:' || v_row.id,
+        caused_by => end_due.caused_by);
+      perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'rollover', amount => 0,
+        expires_at => null, reason => 'the subscription has ended', idempotency_key => 'tg:ended:' || v_row.id || ':rollover',
+        caused_by => end_due.caused_by);
+    end if;
+    perform billing.choose_live(v_row.workspace_id, end_due.caused_by);
+    perform billing.follow(v_row.workspace_id);
+    perform messages.enqueue('notice', case v_row.was when 'trialing' then 'trial_ended' else 'subscription_ended' end,
+      v_row.workspace_id, 'ended:' || v_row.id,
+      jsonb_build_object('subscription_id', v_row.id, 'reason', v_row.ended_reason));
+    if end_due.at_once and v_row.parked_until is not null then
+      perform billing.unpark(v_row.id);
+    end if;
+  end loop;
+end
+$$;
+revoke all on function "billing"."end_due"(uuid[], text, boolean) from public, tollgate_worker;
+
+-- @routine billing.expire
+-- billing.expire: what was not paid for, or is not to go on, ends with its period or its grace; looked at anew under its
+-- lock: what was renewed meanwhile is left (D9). Guarantees and locks: as billing.sweep_due.
+-- Callers: worker (sweep expire)
+create or replace function billing.expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select d.processed, d.failed, d.more into strict expire.processed, expire.failed, expire.more
+    from billing.sweep_due('expire', expire.batch) d;
+end
+$$;
+revoke all on function "billing"."expire"(integer) from public, tollgate_worker;
+grant execute on function "billing"."expire"(integer) to tollgate_worker;
+
+-- @routine billing.follow
+-- billing.follow: what a workspace's subscription means for it: whether it is read-only, and from when; its seats; its storage; the
+-- key by which it lets its customer in.
+-- Who owes has the plan's grace from the first moment that it owed; a subscription paused for want of a payment method, and one
+--   that is over (policy after_end), leave the workspace read-only at once. One that was never paid means nothing.
+-- Guarantees: a function of the rows alone, so that it ends the same in whatever order they came to be so.
+-- Locks: the caller holds the workspace's row; then the subscription, the key, then the accounts. Callers: billing's routines
+create or replace function billing.follow(workspace_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  -- Half of what an account holds: more than anybody counts, with room for what is in use.
+  c_unlimited constant bigint := 4503599627370496;
+  v_row record;
+  v_after_end text;
+  v_seats bigint;
+  v_bytes bigint;
+begin
+  select s.id, s.version, s.state, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
+         p.seats, p.storage_bytes, p.grace_days, coalesce(p.grants_access, false) as grants_access
+    into v_row
+    from billing.subscription s
+    left join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = follow.workspace_id and s.superseded_by is null
+     and s.lived
+   order by s.ended_at is null desc, s.ended_at desc, s.id desc
+   limit 1;
+  if not found then
+    return;
+  end if;
+  select p.after_end into strict v_after_end from billing.policy p;
+  if v_row.state in ('past_due', 'unpaid') then
+    perform people.set_read_only(follow.workspace_id,
+      v_row.past_due_since + make_interval(days => coalesce(v_row.grace_days, 0)), v_row.state);
+  elsif v_row.state = 'paused' then
+    perform people.set_read_only(follow.workspace_id, v_row.healthy_at, 'paused');
+  elsif v_row.state = 'canceled' and v_after_end = 'read_only' then
+    perform people.set_read_only(follow.workspace_id, v_row.ended_at, 'canceled');
+  else
+    perform people.set_read_only(follow.workspace_id, null, null);
+  end if;
+
+  perform access.follow(follow.workspace_id,
+    case when v_row.grants_access and v_row.state in ('trialing', 'active', 'past_due') then v_row.id end);
+
+  -- A plan without a limit takes away the one that another had set; where there never was one, there is nothing to count.
+  v_seats := case
+    when v_row.seats is null and not ledger.has_limit(follow.workspace_id, 'seat') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.seats * v_row.quantity, c_unlimited) end;
+  v_bytes := case
+    when v_row.storage_bytes is null and not ledger.has_limit(follow.workspace_id, 'byte') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.storage_bytes, c_unlimited) end;
+  if v_seats is distinct from v_row.seats_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'seat', amount => v_seats,
+      idempotency_key => 'tg:seats:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  if v_bytes is distinct from v_row.bytes_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'byte', amount => v_bytes,
+      idempotency_key => 'tg:bytes:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  update billing.subscription s
+     set seats_given = v_seats, bytes_given = v_bytes
+   where s.id = v_row.id and (v_seats, v_bytes) is distinct from (s.seats_given, s.bytes_given);
+end
+$$;
+revoke all on function "billing"."follow"(uuid) from public, tollgate_worker;
+
+-- @routine billing.give_paid_period
+-- billing.give_paid_period: what the plan of a subscription of ours includes is given for the period of this number, once for ever; nothing,
+-- where neither this plan nor the one before includes anything. Locks: the caller holds workspace and subscription; then the account.
+-- Callers: billing.pay_period, billing.renew_due
+create or replace function billing.give_paid_period(id uuid, workspace_id uuid, number integer, payment_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_invoice text := 'renewal:' || give_paid_period.id || ':' || give_paid_period.number;
+begin
+  select s.plan_id, s.price_id, s.current_period_start, s.current_period_end, s.renewed_from, p.included_credits into strict v_row
+    from billing.subscription s join billing.plan p on p.id = s.plan_id
+   where s.id = give_paid_period.id;
+  if v_row.included_credits = 0 and v_row.renewed_from is null then
+    return;
+  end if;
+  insert into billing.renewal
+    (subscription_id, invoice, kind, state, plan_id, price_id, amount, starts_at, ends_at, exact, payment_id, created_at)
+  values
+    (give_paid_period.id, v_invoice, 'period', 'given', v_row.plan_id, v_row.price_id, v_row.included_credits,
+     v_row.current_period_start, v_row.current_period_end, true, give_paid_period.payment_id, ops.now());
+  perform billing.give_period(give_paid_period.id, give_paid_period.workspace_id, v_invoice, give_paid_period.caused_by);
+end
+$$;
+revoke all on function "billing"."give_paid_period"(uuid, uuid, integer, uuid, text) from public, tollgate_worker;
+
+-- @routine billing.mark_sync
+-- billing.mark_sync: the subscription is in doubt: a sweep fetches it from the provider now.
+-- Guarantees: the generation steps, also when the row is due already: what was asked of the provider before does not settle this.
+-- Callers: billing's and payments' routines
+create or replace function billing.mark_sync(id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update billing.subscription s
+     set sync_due_at = least(s.sync_due_at, ops.now()), sync_token = null, sync_attempts = 0
+   where s.id = mark_sync.id and s.ended_at is null and s.collection = 'stripe';
+end
+$$;
+revoke all on function "billing"."mark_sync"(uuid) from public, tollgate_worker;
+
+-- @routine billing.may_pay_period
+-- billing.may_pay_period: may the workspace pay for a period of this price now, by itself or from its balance? Null: yes. Else the state of
+-- the subscription that stands in the way: a provider's; or one of ours that is paid already and is of something else, or has
+-- credits, which two periods at once cannot hold.
+-- Locks: the caller holds the workspace's row. Callers: payments' routines, billing.pay_period
+create or replace function billing.may_pay_period(workspace_id uuid, price_id uuid, quantity integer)
+  returns text
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select s.state, s.collection, s.price_id, s.quantity, s.current_period_end, p.included_credits, p.rollover_cap into v_row
+    from billing.subscription s left join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = may_pay_period.workspace_id and s.ended_at is null and s.superseded_by is null;
+  if not found or v_row.collection = 'balance' and v_row.state in ('trialing', 'past_due') then
+    return null;
+  elsif v_row.collection = 'balance' and (v_row.price_id, v_row.quantity) = (may_pay_period.price_id, may_pay_period.quantity)
+    and v_row.included_credits = 0 and v_row.current_period_end < ops.now() + interval '10 years' then
+    return null;
+  end if;
+  return v_row.state;
+end
+$$;
+revoke all on function "billing"."may_pay_period"(uuid, uuid, integer) from public, tollgate_worker;
+
+-- @routine billing.next_notice
+-- billing.next_notice: when a customer hears next, after this moment, that a period of his ends: 7, 3 and 1 days before; of a trial 3
+-- and 1. Not of days that the period does not have; null: no more. Callers: billing's routines
+create or replace function billing.next_notice(state text, starts_at timestamptz, ends_at timestamptz, after timestamptz)
+  returns timestamptz
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return (
+    select min(next_notice.ends_at - make_interval(days => x.days))
+      from unnest(case next_notice.state when 'trialing' then '{3,1}'::integer[] when 'active' then '{7,3,1}' end) x(days)
+     where next_notice.ends_at - make_interval(days => x.days) > greatest(next_notice.starts_at, next_notice.after));
+end
+$$;
+revoke all on function "billing"."next_notice"(text, timestamptz, timestamptz, timestamptz) from public, tollgate_worker;
+
+-- @routine billing.notice_due
+-- billing.notice_due: the customers of these subscriptions are told when their period, or their trial, ends: once for each period and
+-- number of days, whoever runs at once. Where sweeps were late, only the nearest is told, and nothing after the end.
+-- Locks: the caller holds the rows. Callers: billing.do_due
+create or replace function billing.notice_due(ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+  v_row record;
+begin
+  for v_row in
+    with told as (
+      update billing.subscription s
+         set notice_at = billing.next_notice(s.state, s.current_period_start, s.current_period_end, v_now)
+       where s.id = any (notice_due.ids) and s.notice_at <= v_now
+      returning s.id, s.workspace_id, s.state, s.period_number, s.current_period_end, s.renew_at, s.price_id, s.next_price_id,
+                s.quantity, s.next_quantity
+    ), due as (
+      select t.*, ceil(extract(epoch from t.current_period_end - v_now) / 86400)::integer as days,
+             r.amount_minor::bigint * coalesce(t.next_quantity, t.quantity) as amount, r.currency
+        from told t join billing.price r on r.id = coalesce(t.next_price_id, t.price_id)
+       where t.current_period_end > v_now
+    )
+    select d.state = 'trialing' as trial, array_agg(d.workspace_id) as workspaces,
+           array_agg(case when d.state = 'trialing' then 'trial:' else 'reminder:' end || d.id || ':' || d.period_number || ':' || d.days)
+             as keys,
+           array_agg(jsonb_build_object('subscription_id', d.id, 'days', d.days, 'ends_at', d.current_period_end,
+             'renews', d.renew_at is not null, 'amount_minor', d.amount, 'currency', d.currency)) as bodies
+      from due d
+     group by d.state = 'trialing'
+  loop
+    perform messages.enqueue_many('notice', case when v_row.trial then 'trial_notice' else 'reminder' end, v_row.workspaces,
+      v_row.keys, v_row.bodies);
+  end loop;
+end
+$$;
+revoke all on function "billing"."notice_due"(uuid[]) from public, tollgate_worker;
+
+-- @routine billing.paid_until
+-- billing.paid_until: until when a subscription lets its customer in, as far as is known now; null: it does not. Right without any sweep.
+-- Of ours: to its period's end; owing, to the end of its grace; where its renewal is due and was not tried yet, for as long as it may
+-- still be, if the balance has the price. Of a provider's: a day longer than its period (its word may be late), and owing, the
+-- plan's grace. Callers: access' routines and the Worker's reads of access
+create or replace function billing.paid_until(subscription_id uuid)
+  returns timestamptz
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_until timestamptz;
+  v_now timestamptz := ops.now();
+begin
+  select s.workspace_id, s.collection, s.state, s.current_period_end, s.past_due_since, s.renew_at, s.expire_at, s.created_at,
+         p.grace_days, r.currency, r.amount_minor::numeric * coalesce(s.next_quantity, s.quantity) as amount
+    into v_row
+    from billing.subscription s
+    join billing.plan p on p.id = s.plan_id
+    join billing.price r on r.id = coalesce(s.next_price_id, s.price_id)
+   where s.id = paid_until.subscription_id and s.ended_at is null and s.superseded_by is null;
+  if not found then
+    return null;
+  elsif v_row.collection = 'balance' then
+    v_until := case when v_row.state = 'past_due' then v_row.expire_at else v_row.current_period_end end;
+    if v_until <= v_now and v_row.state in ('active', 'trialing') and v_row.renew_at is not null and v_row.expire_at > v_now
+      and (select b.available >= v_row.amount from ledger.balance_of(v_row.workspace_id, v_row.currency) b) then
+      v_until := v_row.expire_at;
+    end if;
+  elsif v_row.state in ('active', 'trialing') then
+    v_until := coalesce(v_row.current_period_end, v_row.created_at) + interval '1 day';
+  elsif v_row.state = 'past_due' then
+    v_until := v_row.past_due_since + make_interval(days => v_row.grace_days);
+  end if;
+  return case when v_until > v_now then v_until end;
+end
+$$;
+revoke all on function "billing"."paid_until"(uuid) from public, tollgate_worker;
+
+-- @routine billing.pay_period
+-- billing.pay_period: a period of a price was paid for, by itself or from the balance: a subscription of ours begins with it; or the one
+-- that lives goes on. A trial ends at this moment (D8). One that owes has paid what it owed: its period began where the last one
+-- ended, or now, where that would be over already. One that is paid for is paid for longer. Answers the subscription.
+-- Guarantees: period numbers only grow; what the plan gives is given once (by the subscription and the period's number); the
+--   key that it has stays. Locks: the caller holds the workspace's row, and has the money; then the subscription, the accounts, the
+--   key. Refuses: subscription_exists (with its state). Callers: payments.deliver
+create or replace function billing.pay_period(
+  workspace_id uuid,
+  price_id uuid,
+  quantity integer,
+  auto_renew boolean,
+  payment_id uuid,
+  caused_by text
+)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_refusal text := billing.may_pay_period(pay_period.workspace_id, pay_period.price_id, pay_period.quantity);
+  v_price record;
+  v_row record;
+  v_now timestamptz := ops.now();
+  v_id uuid;
+  v_number integer;
+begin
+  if v_refusal is not null then
+    perform ops.refuse('subscription_exists', jsonb_build_object('state', v_refusal));
+  end if;
+  select r.plan_id, (r.interval_count || ' ' || r.interval_unit)::interval as every into strict v_price
+    from billing.price r
+   where r.id = pay_period.price_id;
+  select s.id, s.state, s.period_number, s.anchor, s.anchor_number, s.current_period_start, s.current_period_end, s.cancel_at,
+         (o.interval_count || ' ' || o.interval_unit)::interval as every
+    into v_row
+    from billing.subscription s join billing.price o on o.id = s.price_id
+   where s.workspace_id = pay_period.workspace_id and s.ended_at is null and s.superseded_by is null;
+  v_number := coalesce(v_row.period_number, 0) + 1;
+  -- Where it stood, or, of the first and of what a customer comes back to, now.
+  if v_row.state is null or v_row.state = 'trialing' or v_row.state = 'past_due' and billing.period_starts_at(
+      v_row.current_period_end, v_price.every, 1) <= v_now then
+    v_row.anchor := v_now;
+    v_row.anchor_number := v_number;
+    v_row.current_period_start := v_now;
+  elsif v_row.every <> v_price.every then
+    v_row.anchor := v_row.current_period_end;
+    v_row.anchor_number := v_number;
+    v_row.current_period_start := v_row.current_period_end;
+  elsif v_row.state = 'past_due' then
+    v_row.current_period_start := v_row.current_period_end;
+  end if;
+  v_row.current_period_end := billing.period_starts_at(v_row.anchor, v_price.every, v_number + 1 - v_row.anchor_number);
+  if v_row.state is null then
+    v_id := uuidv7();
+    insert into billing.subscription
+      (id, workspace_id, collection, plan_id, price_id, quantity, state, current_period_start, current_period_end, lived, anchor,
+       anchor_number, period_number, auto_renew, expire_at, created_at)
+    values
+      (v_id, pay_period.workspace_id, 'balance', v_price.plan_id, pay_period.price_id, pay_period.quantity, 'active',
+       v_row.current_period_start, v_row.current_period_end, true, v_row.anchor, v_row.anchor_number, v_number,
+       pay_period.auto_renew, v_row.current_period_end, v_now);
+  else
+    v_id := v_row.id;
+    update billing.subscription s
+       set state = 'active', plan_id = v_price.plan_id, price_id = pay_period.price_id, quantity = pay_period.quantity,
+           current_period_start = v_row.current_period_start, current_period_end = v_row.current_period_end,
+           trial_end = case when s.state = 'trialing' then v_now else s.trial_end end,
+           auto_renew = case when s.state = 'trialing' then pay_period.auto_renew else s.auto_renew end,
+           -- Who had cancelled and pays on has paid for longer, and is not renewed.
+           cancel_at = case when s.cancel_at is not null and s.state <> 'trialing' then v_row.current_period_end end,
+           next_price_id = null, next_price_at = null, next_quantity = null, past_due_since = null,
+           anchor = v_row.anchor, anchor_number = v_row.anchor_number, period_number = v_number
+     where s.id = v_id;
+  end if;
+  perform billing.reschedule(v_id);
+  perform billing.give_paid_period(v_id, pay_period.workspace_id, v_number, pay_period.payment_id, pay_period.caused_by);
+  perform billing.follow(pay_period.workspace_id);
+  return v_id;
+end
+$$;
+revoke all on function "billing"."pay_period"(uuid, uuid, integer, boolean, uuid, text) from public, tollgate_worker;
+
+-- @routine billing.period_starts_at
+-- billing.period_starts_at: when a period starts that is `steps` intervals after the anchor, in UTC: always reckoned from the anchor, and
+-- never from the period before it, which the 31st would drift in. Callers: billing's routines
+create or replace function billing.period_starts_at(anchor timestamptz, every interval, steps integer)
+  returns timestamptz
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return ((period_starts_at.anchor at time zone 'UTC') + period_starts_at.steps * period_starts_at.every) at time zone 'UTC';
+end
+$$;
+revoke all on function "billing"."period_starts_at"(timestamptz, interval, integer) from public, tollgate_worker;
+
+-- @routine billing.reminders
+-- billing.reminders: whoever's period ends in 7 days, 3, or 1, is told, once each (D14). Guarantees and locks: as billing.sweep_due.
+-- Callers: worker (sweep reminders)
+create or replace function billing.reminders(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select d.processed, d.failed, d.more into strict reminders.processed, reminders.failed, reminders.more
+    from billing.sweep_due('reminders', reminders.batch) d;
+end
+$$;
+revoke all on function "billing"."reminders"(integer) from public, tollgate_worker;
+grant execute on function "billing"."reminders"(integer) to tollgate_worker;
+
+-- @routine billing.renew_due
+-- billing.renew_due: the next period of each of these subscriptions is paid from its workspace's balance, all of them in a few
+-- statements: money, payment, period, message. Who lacks the money is past due, and asked again after 1 hour, 6 hours, then each day,
+-- while its grace lasts; a trial that cannot be paid ends. Per row goes only what few have: a plan with credits, another plan,
+-- a state that changes.
+-- Guarantees: a period is paid once for ever: its key is made from the subscription and the period's number; a renewal that cannot be
+--   completed leaves nothing (D5). The key of access stays (D19).
+-- Locks: the caller holds the rows and their workspaces; then the accounts. Callers: billing.do_due
+create or replace function billing.renew_due(ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
+as $$
+declare
+  v_now timestamptz := ops.now();
+  v_due record;
+  v_paid uuid[];
+  v_row record;
+begin
+  select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces, array_agg(d.number) as numbers,
+         array_agg(d.amount) as amounts, array_agg(d.currency) as currencies, array_agg(uuidv7()) as payments,
+         array_agg(d.price_id) as prices, array_agg(d.plan_id) as plans, array_agg(d.quantity) as quantities,
+         array_agg(d.anchor) as anchors, array_agg(d.anchor_number) as anchor_numbers, array_agg(d.ends_at) as ends,
+         array_agg(x.expire_at) as expiries, array_agg(x.renew_at) as renewals,
+         array_agg(billing.next_notice('active', d.starts_at, d.ends_at, v_now)) as notices,
+         array_agg('tg:renewal:' || d.id || ':' || d.number) as keys,
+         array_agg('renewal:' || d.id || ':' || d.number) as names,
+         array_agg(d.given) as given, array_agg(d.follows) as follows
+    into v_due
+    from (select n.*, billing.period_starts_at(n.anchor, n.every, n.number + 1 - n.anchor_number) as ends_at
+            from (select s.id, s.workspace_id, s.period_number + 1 as number, s.current_period_end as starts_at, s.cancel_at,
+                         r.amount_minor::bigint * coalesce(s.next_quantity, s.quantity) as amount, r.currency,
+                         r.id as price_id, r.plan_id, coalesce(s.next_quantity, s.quantity) as quantity, p.grace_days,
+                         (r.interval_count || ' ' || r.interval_unit)::interval as every,
+                         -- Another interval is reckoned from its own beginning; numbers go on.
+                         case when m.moves then s.current_period_end else s.anchor end as anchor,
+                         case when m.moves then s.period_number + 1 else s.anchor_number end as anchor_number,
+                         p.included_credits > 0 or s.renewed_from is not null as given,
+                         s.state <> 'active' or r.plan_id <> s.plan_id or s.next_quantity is not null as follows
+                    from billing.subscription s
+                    join billing.price o on o.id = s.price_id
+                    join billing.price r on r.id = coalesce(s.next_price_id, s.price_id)
+                    join billing.plan p on p.id = r.plan_id
+                   cross join lateral (
+                     select (o.interval_unit, o.interval_count) <> (r.interval_unit, r.interval_count) as moves) m
+                   where s.id = any (renew_due.ids) and s.renew_at <= v_now and s.expire_at > v_now) n) d
+   cross join lateral billing.schedule_of('active', true, d.cancel_at, d.ends_at, d.grace_days) x;
+  if v_due.ids is null then
+    return;
+  end if;
+
+  -- What costs nothing needs no money, and moves none.
+  select array_agg(d.id) filter (where d.amount = 0),
+         array_agg(d.workspace_id) filter (where d.amount > 0) as workspaces,
+         array_agg(d.currency) filter (where d.amount > 0) as currencies,
+         array_agg(d.amount) filter (where d.amount > 0) as amounts,
+         array_agg(d.key) filter (where d.amount > 0) as keys,
+         array_agg(d.id) filter (where d.amount > 0) as ids
+    into v_row
+    from unnest(v_due.ids, v_due.workspaces, v_due.currencies, v_due.amounts, v_due.keys)
+      d(id, workspace_id, currency, amount, key);
+  v_paid := coalesce(v_row.array_agg, '{}');
+  if v_row.ids is not null then
+    v_paid := v_paid || array(
+      select c.id
+        from unnest(v_row.ids, (
+          ledger.charge_many(v_row.workspaces, v_row.currencies, v_row.amounts, v_row.keys, 'revenue', 'sweep:auto_renew')).charged)
+          c(id, charged)
+       where c.charged);
+  end if;
+
+  if cardinality(v_paid) > 0 then
+    select array_agg(d.payment) as payments, array_agg(d.workspace_id) as workspaces, array_agg(d.id) as ids,
+           array_agg(d.name) as names, array_agg(d.amount) as amounts, array_agg(d.currency) as currencies,
+           array_agg('renewed:' || d.id || ':' || d.number) as keys,
+           array_agg(jsonb_build_object('subscription_id', d.id, 'period', d.number, 'amount_minor', d.amount,
+             'currency', d.currency, 'ends_at', d.ends_at)) as bodies
+      into v_row
+      from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.names, v_due.amounts, v_due.currencies, v_due.payments,
+        v_due.ends) d(id, workspace_id, number, name, amount, currency, payment, ends_at)
+     where d.id = any (v_paid);
+    perform payments.record_renewals(v_row.payments, v_row.workspaces, v_row.ids, v_row.names, v_row.amounts, v_row.currencies,
+      v_now);
+    update billing.subscription s
+       set state = 'active', period_number = d.number, anchor = d.anchor, anchor_number = d.anchor_number,
+           price_id = d.price_id, plan_id = d.plan_id, quantity = d.quantity, next_price_id = null, next_price_at = null,
+           next_quantity = null, current_period_start = s.current_period_end, current_period_end = d.ends_at,
+           renew_at = d.renew_at, expire_at = d.expire_at, notice_at = d.notice_at, renew_attempts = 0, past_due_since = null
+      from unnest(v_due.ids, v_due.numbers, v_due.anchors, v_due.anchor_numbers, v_due.prices, v_due.plans, v_due.quantities,
+        v_due.ends, v_due.renewals, v_due.expiries, v_due.notices)
+        d(id, number, anchor, anchor_number, price_id, plan_id, quantity, ends_at, renew_at, expire_at, notice_at)
+     where s.id = d.id and d.id = any (v_paid);
+    perform messages.enqueue_many('notice', 'subscription_renewed', v_row.workspaces, v_row.keys, v_row.bodies);
+    for v_row in
+      select d.id, d.workspace_id, d.number, d.payment, d.given, d.follows
+        from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.payments, v_due.given, v_due.follows)
+          d(id, workspace_id, number, payment, given, follows)
+       where d.id = any (v_paid) and (d.given or d.follows)
+    loop
+      if v_row.given then
+        perform billing.give_paid_period(v_row.id, v_row.workspace_id, v_row.number, v_row.payment, 'sweep:auto_renew');
+      end if;
+      if v_row.follows then
+        perform billing.follow(v_row.workspace_id);
+      end if;
+    end loop;
+  end if;
+
+  for v_row in
+    update billing.subscription s
+       set state = case when s.state = 'trialing' then 'trialing' else 'past_due' end,
+           past_due_since = case when s.state <> 'trialing' then coalesce(s.past_due_since, s.current_period_end) end,
+           renew_attempts = s.renew_attempts + 1, notice_at = null,
+           expire_at = x.until,
+           renew_at = case when s.state <> 'trialing' and x.again < x.until then x.again end
+      from unnest(v_due.ids, v_due.numbers, v_due.amounts, v_due.currencies) d(id, number, amount, currency)
+      join billing.subscription b on b.id = d.id
+      join billing.plan p on p.id = b.plan_id
+     cross join lateral (
+       select b.current_period_end + make_interval(days => case when b.state = 'trialing' then 0 else p.grace_days end) as until,
+              v_now + case b.renew_attempts when 0 then interval '1 hour' when 1 then interval '6 hours'
+                else interval '1 day' end as again) x
+     where s.id = d.id and d.id <> all (v_paid)
+    returning s.id, s.workspace_id, s.state, old.state as was, d.number, d.amount, d.currency, s.expire_at
+  loop
+    perform messages.enqueue('notice', 'renewal_failed', v_row.workspace_id, 'renewal_failed:' || v_row.id || ':' || v_row.number,
+      jsonb_build_object('subscription_id', v_row.id, 'period', v_row.number, 'amount_minor', v_row.amount,
+        'currency', v_row.currency, 'ends_at', v_row.expire_at));
+    if v_row.state <> v_row.was then
+      perform billing.follow(v_row.workspace_id);
+    end if;
+  end loop;
+end
+$$;
+revoke all on function "billing"."renew_due"(uuid[]) from public, tollgate_worker;
+
+-- @routine billing.reschedule
+-- billing.reschedule: what follows from a subscription of ours as it stands: when it is renewed, when it ends, when its customer hears.
+-- What a sweep had failed at is tried anew. Locks: the caller holds the workspace's row; then the subscription. Callers: billing's routines
+create or replace function billing.reschedule(id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  update billing.subscription s
+     set renew_at = d.renew_at, expire_at = d.expire_at, renew_attempts = 0,
+         notice_at = billing.next_notice(s.state, s.current_period_start, s.current_period_end, ops.now()),
+         parked_until = null
+    from billing.subscription b
+    join billing.plan p on p.id = b.plan_id
+   cross join lateral billing.schedule_of(b.state, b.auto_renew, b.cancel_at, b.current_period_end, p.grace_days) d
+   where s.id = reschedule.id and b.id = s.id and s.ended_at is null
+  returning old.parked_until is not null as parked into v_row;
+  if v_row.parked then
+    perform billing.unpark(reschedule.id);
+  end if;
+end
+$$;
+revoke all on function "billing"."reschedule"(uuid) from public, tollgate_worker;
+
+-- @routine billing.schedule_of
+-- billing.schedule_of: of a subscription of ours: when its next period is to be paid (null: it is not), and when it ends if it is not.
+-- Who renews and was not asked yet has a day, or the plan's grace where that is longer: sweeps may be late, and what a customer's
+-- balance could have paid must not end for it. Who could not pay has the plan's grace from the period's end. A trial, and what is
+-- not renewed, ends with its period. Callers: billing's routines
+create or replace function billing.schedule_of(
+  state text,
+  auto_renew boolean,
+  cancel_at timestamptz,
+  ends_at timestamptz,
+  grace_days integer,
+  out renew_at timestamptz,
+  out expire_at timestamptz
+)
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  if schedule_of.state = 'past_due' then
+    schedule_of.expire_at := schedule_of.ends_at + make_interval(days => schedule_of.grace_days);
+  elsif schedule_of.auto_renew and schedule_of.cancel_at is null then
+    schedule_of.renew_at := schedule_of.ends_at;
+    schedule_of.expire_at := schedule_of.ends_at
+      + make_interval(days => case schedule_of.state when 'trialing' then 1 else greatest(1, schedule_of.grace_days) end);
+  else
+    schedule_of.expire_at := schedule_of.ends_at;
+  end if;
+end
+$$;
+revoke all on function "billing"."schedule_of"(text, boolean, timestamptz, timestamptz, integer) from public, tollgate_worker;
+
+-- @routine billing.set_renewal
+-- billing.set_renewal: how the workspace's subscription of ours goes on: whether its next period is paid from the balance, and of what
+-- plan, interval and quantity that is (null: as it is). Takes back an end that was asked for.
+-- Refuses: no_subscription (none, or a provider's); plan_unknown, price_unknown. Guarantees: an audit row in the same statement.
+-- Locks: the workspace, then the subscription. Callers: worker
+create or replace function billing.set_renewal(
+  workspace_id uuid,
+  auto_renew boolean,
+  plan_code text,
+  plan_number integer,
+  interval_unit text,
+  interval_count integer,
+  quantity integer,
+  caused_by text,
+  out id uuid,
+  out renew_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_offer record;
+begin
+  perform people.lock_workspace(set_renewal.workspace_id);
+  select s.id, s.state, s.price_id, s.quantity, r.currency, r.interval_unit, r.interval_count, p.code, p.number into v_row
+    from billing.subscription s
+    join billing.price r on r.id = s.price_id
+    join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = set_renewal.workspace_id and s.collection = 'balance' and s.ended_at is null
+     and s.superseded_by is null;
+  if not found then
+    perform ops.refuse('no_subscription');
+  end if;
+  v_offer := billing.offer(coalesce(set_renewal.plan_code, v_row.code),
+    case when set_renewal.plan_code is null then v_row.number else set_renewal.plan_number end, null, v_row.currency,
+    coalesce(set_renewal.interval_unit, v_row.interval_unit), coalesce(set_renewal.interval_count, v_row.interval_count),
+    published => false);
+  update billing.subscription s
+     set auto_renew = set_renewal.auto_renew, cancel_at = null,
+         next_price_id = nullif(v_offer.price_id, s.price_id),
+         next_price_at = case when v_offer.price_id <> s.price_id then s.current_period_end end,
+         next_quantity = nullif(set_renewal.quantity, s.quantity)
+   where s.id = v_row.id;
+  if v_row.state = 'past_due' then
+    update billing.subscription s
+       set renew_at = case when set_renewal.auto_renew then least(s.renew_at, ops.now()) end
+     where s.id = v_row.id;
+  else
+    perform billing.reschedule(v_row.id);
+  end if;
+  set_renewal.id := v_row.id;
+  select s.renew_at into strict set_renewal.renew_at from billing.subscription s where s.id = v_row.id;
+  perform ops.record_change(
+    workspace_id => set_renewal.workspace_id, actor => set_renewal.caused_by, action => 'subscription.renewal',
+    subject => 'subscription:' || v_row.id,
+    detail => jsonb_build_object('auto_renew', set_renewal.auto_renew, 'plan', set_renewal.plan_code,
+      'quantity', set_renewal.quantity));
+end
+$$;
+revoke all on function "billing"."set_renewal"(uuid, boolean, text, integer, text, integer, integer, text) from public, tollgate_worker;
+grant execute on function "billing"."set_renewal"(uuid, boolean, text, integer, text, integer, integer, text) to tollgate_worker;
+
+-- @routine billing.settle_duplicate
+-- billing.settle_duplicate: a subscription that another one's workspace does not need: undone (true), or asked for, or left, as
+-- billing.duplicates_settle says. Locks: the workspace, then the subscriptions. Callers: billing.duplicates_settle
+create or replace function billing.settle_duplicate(workspace_id uuid, id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  perform people.lock_workspace(settle_duplicate.workspace_id);
+  -- A statement of its own: it sees what the lock has waited for.
+  select s.provider_id, s.state, s.created_at, s.synced_at, s.sync_due_at, k.id as kept, k.provider_id as kept_provider_id,
+         k.state as kept_state, k.synced_at as kept_synced_at, k.sync_due_at as kept_sync_due_at,
+         k.collection = 'balance' as kept_is_ours
+    into v_row
+    from billing.subscription s
+    join billing.subscription k on k.id = s.superseded_by
+   where s.id = settle_duplicate.id and s.undone_at is null and s.ended_at is null and k.ended_at is null;
+  if not found then
+    return false;
+  elsif v_row.synced_at is null
+    or not v_row.kept_is_ours and (v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at) then
+    -- Marked once: the mark stays until the provider has answered.
+    if v_row.synced_at is null and v_row.sync_due_at is null then
+      perform billing.mark_sync(settle_duplicate.id);
+    end if;
+    if (v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at) and v_row.kept_sync_due_at is null then
+      perform billing.mark_sync(v_row.kept);
+    end if;
+    return false;
+  elsif v_row.state = 'incomplete' or v_row.kept_state = 'incomplete' then
+    -- What was never paid runs out by itself, or is paid yet.
+    return false;
+  end if;
+  update billing.subscription s set undone_at = ops.now() where s.id = settle_duplicate.id;
+  perform messages.enqueue('stripe', 'undo_subscription', settle_duplicate.workspace_id, 'undo:' || v_row.provider_id,
+    jsonb_build_object('subscription', v_row.provider_id));
+  perform ops.raise_alarm('subscription_duplicate', v_row.provider_id,
+    jsonb_build_object('workspace_id', settle_duplicate.workspace_id, 'kept', v_row.kept_provider_id));
+  return true;
+end
+$$;
+revoke all on function "billing"."settle_duplicate"(uuid, uuid) from public, tollgate_worker;
+
+-- @routine billing.start_trial
+-- billing.start_trial: a workspace tries a plan, for the plan's days, without paying: once for ever, and once for whoever it is
+-- (`identity_hash`: a SHA-256 of what the operator knows its customer by; a workspace made anew is the same customer's). With
+-- `auto_renew` the first period is paid from the balance when the trial ends.
+-- Refuses: not_found; workspace_frozen; plan_unknown, price_unknown; trial_not_offered; subscription_exists (with its state); trial_used.
+-- Locks: the workspace, then the subscription, what it is limited to, the key. Callers: worker
+create or replace function billing.start_trial(
+  workspace_id uuid,
+  plan_code text,
+  plan_number integer,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  quantity integer,
+  identity_hash text,
+  auto_renew boolean,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out trial_end timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_access record;
+  v_offer record;
+  v_standing record;
+  v_credits bigint;
+  v_now timestamptz;
+  v_holder text;
+begin
+  if not people.lock_workspace(start_trial.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  v_access := people.access_of(start_trial.workspace_id);
+  if v_access.refusal = 'workspace_frozen' then
+    perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
+  end if;
+  v_offer := billing.offer(start_trial.plan_code, start_trial.plan_number, null, start_trial.currency, start_trial.interval_unit,
+    start_trial.interval_count, published => false);
+  if v_offer.trial_days = 0 then
+    perform ops.refuse('trial_not_offered');
+  end if;
+  v_standing := billing.standing_of(start_trial.workspace_id);
+  if v_standing.state is not null then
+    perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing.state));
+  elsif v_standing.had_one then
+    perform ops.refuse('trial_used', jsonb_build_object('by', 'workspace'));
+  end if;
+  start_trial.id := uuidv7();
+  v_now := ops.now();
+  foreach v_holder in array array_remove(array['workspace:' || start_trial.workspace_id, 'identity:' || start_trial.identity_hash], null) loop
+    -- Who comes second with the same identity waits here for the first.
+    insert into billing.trial (holder, workspace_id, subscription_id, created_at)
+    values (v_holder, start_trial.workspace_id, start_trial.id, v_now)
+    on conflict on constraint trial_pk do nothing;
+    if not found then
+      perform ops.refuse('trial_used', jsonb_build_object('by', split_part(v_holder, ':', 1)));
+    end if;
+  end loop;
+  start_trial.state := 'trialing';
+  start_trial.trial_end := v_now + make_interval(days => v_offer.trial_days);
+  insert into billing.subscription
+    (id, workspace_id, collection, plan_id, price_id, quantity, state, current_period_start, current_period_end, trial_end, lived,
+     anchor, anchor_number, period_number, auto_renew, expire_at, created_at)
+  values
+    (start_trial.id, start_trial.workspace_id, 'balance', v_offer.plan_id, v_offer.price_id, start_trial.quantity,
+     start_trial.state, v_now, start_trial.trial_end, start_trial.trial_end, true, start_trial.trial_end, 1, 0,
+     start_trial.auto_renew, start_trial.trial_end, v_now);
+  perform billing.reschedule(start_trial.id);
+  select p.included_credits into strict v_credits from billing.plan p where p.id = v_offer.plan_id;
+  if v_credits > 0 then
+    perform ledger.reset(owner_id => start_trial.workspace_id, unit => 'credit', pool => 'subscription', amount => v_credits,
+      expires_at => null, reason => 'trial', idempotency_key => 'tg:trial:' || start_trial.id, caused_by => start_trial.caused_by);
+  end if;
+  perform billing.follow(start_trial.workspace_id);
+end
+$$;
+revoke all on function "billing"."start_trial"(uuid, text, integer, text, text, integer, integer, text, boolean, text) from public, tollgate_worker;
+grant execute on function "billing"."start_trial"(uuid, text, integer, text, text, integer, integer, text, boolean, text) to tollgate_worker;
+
+-- @routine billing.sweep_due
+-- billing.sweep_due: one batch of one of the sweeps of subscriptions of ours: auto_renew, expire, trial_expire, trial_notice, reminders.
+-- Guarantees: right at none, one or many at once; run again at once it changes nothing. All of a batch, or, where that fails, row by
+--   row: the bad one is parked alone with its error. An error of the moment is raised again.
+-- Locks: as billing.claim_due, then what follows. Callers: the sweeps' routines
+create or replace function billing.sweep_due(
+  sweep text,
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_claim record;
+  v_id uuid;
+  v_state text;
+  v_error text;
+begin
+  v_claim := billing.claim_due(sweep_due.sweep, sweep_due.batch);
+  sweep_due.processed := 0;
+  sweep_due.failed := 0;
+  sweep_due.more := v_claim."full";
+  if cardinality(v_claim.ids) = 0 then
+    return;
+  end if;
+  begin
+    perform billing.do_due(sweep_due.sweep, v_claim.ids);
+    sweep_due.processed := cardinality(v_claim.ids);
+    return;
+  exception when others then
+    if ops.is_passing(sqlstate) then
+      raise;
+    end if;
+  end;
+  foreach v_id in array v_claim.ids loop
+    begin
+      perform billing.do_due(sweep_due.sweep, array[v_id]);
+      sweep_due.processed := sweep_due.processed + 1;
+    exception when others then
+      if ops.is_passing(sqlstate) then
+        raise;
+      end if;
+      get stacked diagnostics v_state = returned_sqlstate, v_error = message_text;
+      update billing.subscription s
+         set parked_until = ops.park(sweep_due.sweep, v_id::text, v_state, v_error)
+       where s.id = v_id;
+      sweep_due.failed := sweep_due.failed + 1;
+    end;
+  end loop;
+end
+$$;
+revoke all on function "billing"."sweep_due"(text, integer) from public, tollgate_worker;
+
+-- @routine billing.trial_expire
+-- billing.trial_expire: trials that are over end. A paid subscription is none, however it began (D8). Guarantees and locks: as billing.sweep_due.
+-- Callers: worker (sweep trial_expire)
+create or replace function billing.trial_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select d.processed, d.failed, d.more into strict trial_expire.processed, trial_expire.failed, trial_expire.more
+    from billing.sweep_due('trial_expire', trial_expire.batch) d;
+end
+$$;
+revoke all on function "billing"."trial_expire"(integer) from public, tollgate_worker;
+grant execute on function "billing"."trial_expire"(integer) to tollgate_worker;
+
+-- @routine billing.trial_notice
+-- billing.trial_notice: whoever's trial ends in 3 days, or in 1, is told, once each (D8). Guarantees and locks: as billing.sweep_due.
+-- Callers: worker (sweep trial_notice)
+create or replace function billing.trial_notice(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select d.processed, d.failed, d.more into strict trial_notice.processed, trial_notice.failed, trial_notice.more
+    from billing.sweep_due('trial_notice', trial_notice.batch) d;
+end
+$$;
+revoke all on function "billing"."trial_notice"(integer) from public, tollgate_worker;
+grant execute on function "billing"."trial_notice"(integer) to tollgate_worker;
+
+-- @routine billing.unpark
+-- billing.unpark: a subscription that sweeps had failed at went through, or has changed: its failures are no longer open.
+-- Callers: billing's routines
+create or replace function billing.unpark(id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform ops.unpark(x.sweep, unpark.id::text)
+     from unnest('{auto_renew,expire,trial_expire,trial_notice,reminders}'::text[]) x(sweep);
+end
+$$;
+revoke all on function "billing"."unpark"(uuid) from public, tollgate_worker;
+
+-- @routine billing.wake_renewal
+-- billing.wake_renewal: a workspace's balance has grown: what it could not pay is tried again by the next run of the sweep.
+-- Locks: the caller holds the workspace's row; then the subscription. Callers: payments' routines
+create or replace function billing.wake_renewal(workspace_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update billing.subscription s set renew_at = ops.now()
+   where s.workspace_id = wake_renewal.workspace_id and s.collection = 'balance' and s.state = 'past_due' and s.auto_renew
+     and s.ended_at is null and s.expire_at > ops.now() and (s.renew_at is null or s.renew_at > ops.now());
+end
+$$;
+revoke all on function "billing"."wake_renewal"(uuid) from public, tollgate_worker;
 
 -- @routine ledger.balanced
 -- ledger.balanced: do a transaction's entries sum to zero, each with a known side and an amount other than zero?

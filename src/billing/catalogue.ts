@@ -76,6 +76,9 @@ export const planBody = z
     storage_bytes: limit(largest),
     trial_days: days(730),
     grace_days: days(365).meta({ description: "How long a subscription may owe before its workspace is read-only." }),
+    access: z.boolean().default(false).meta({
+      description: "Whoever subscribes has an access key, which is valid for as long as it is paid for.",
+    }),
     prices: z.array(planPrice).min(1).max(40),
   })
   .superRefine(({ prices }, context) => {
@@ -152,6 +155,7 @@ export const planItem = () =>
     storage_bytes: z.int().nullable(),
     trial_days: z.int(),
     grace_days: z.int(),
+    access: z.boolean(),
     prices: z.array(
       z.object({
         currency: z.string(),

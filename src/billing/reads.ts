@@ -46,6 +46,7 @@ export async function listPlans(c: AppContext, page: Page, code: string | undefi
         storage_bytes: plan.storage_bytes,
         trial_days: plan.trial_days,
         grace_days: plan.grace_days,
+        access: plan.grants_access,
         prices: pricesOf(price.plan_id, plan.id),
         created_at: plan.created_at,
       })

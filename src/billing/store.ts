@@ -33,6 +33,7 @@ const createPlanCall = routine({
     interval_units: z.array(z.string()),
     interval_counts: z.array(z.int()),
     amounts_minor: z.array(z.int()),
+    grants_access: z.boolean(),
   }),
   result: made,
 });
@@ -78,6 +79,7 @@ export function planArguments(plan: z.infer<typeof planBody>) {
     interval_units: plan.prices.map((price) => price.interval),
     interval_counts: plan.prices.map((price) => price.interval_count),
     amounts_minor: plan.prices.map((price) => price.amount_minor),
+    grants_access: plan.access,
   };
 }
 

@@ -102,8 +102,16 @@ async function compare(shift: Shift, account: StripeAccount): Promise<Done> {
   return { ...done, more: false };
 }
 
-/** A subscription in doubt is fetched within a minute; the whole list is compared each hour. */
+/**
+ * What is paid from a balance is renewed, ended and told of by the minute. A subscription of Stripe's that is in doubt is fetched
+ * within a minute; the whole list is compared each hour.
+ */
 export const sweeps = [
+  sweep("billing", "auto_renew", 60),
+  sweep("billing", "expire", 60),
+  sweep("billing", "trial_expire", 60),
+  sweep("billing", "trial_notice", 60),
+  sweep("billing", "reminders", 60),
   sweep("billing", "duplicates_settle", 60),
   stripeSweep("stripe_syncs", 60, [claimSyncsCall, syncSubscriptionCall], syncs),
   stripeSweep(list, 3600, [openCursorCall, compareCall, adoptCall, unlistedCall, moveCursorCall], compare),

@@ -58,6 +58,7 @@ test("every version of a plan is listed with its prices, newest first", async ({
     storage_bytes: Number.MAX_SAFE_INTEGER,
     trial_days: 14,
     grace_days: 7,
+    access: true,
     prices: [month, { currency: "usd", interval: "year", interval_count: 2, amount_minor: 0 }],
   });
   const listed = await api.get(`/v1/plans?code=${code}`);
@@ -75,6 +76,7 @@ test("every version of a plan is listed with its prices, newest first", async ({
         storage_bytes: Number.MAX_SAFE_INTEGER,
         trial_days: 14,
         grace_days: 7,
+        access: true,
         prices: [
           { ...month, interval_count: 1, lookup_key: `tollgate_${code}_2_eur_1month`, provider_id: null },
           {
@@ -90,6 +92,7 @@ test("every version of a plan is listed with its prices, newest first", async ({
       },
       expect.objectContaining({
         version: 1,
+        access: false,
         rollover: null,
         seats: null,
         storage_bytes: null,

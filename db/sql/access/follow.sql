@@ -1,34 +1,33 @@
--- access.follow: a subscription is to have a key (`wanted`), or no longer: a first one is made, and the provisioner is told to add it; or
--- the one that lives is revoked, and the provisioner is told to remove it. Both in the statement that says so (D18).
+-- access.follow: which of a workspace's subscriptions is to have a key (null: none). Its first key is made, and the provisioner is told
+-- to add it; every other one of the workspace's that lives is revoked, and the provisioner is told to remove it. Both in the
+-- statement that says so (D18).
 -- Guarantees: a subscription that is paid on keeps the key that it has (D19); saying the same again changes nothing.
--- Locks: the caller holds the workspace's row; then the key, then the outbox. Callers: billing.follow
-create or replace function access.follow(workspace_id uuid, subscription_id uuid, wanted boolean)
+-- Locks: the caller holds the workspace's row; then the keys, then the outbox. Callers: billing.follow
+create or replace function access.follow(workspace_id uuid, subscription_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_key record;
 begin
-  if follow.wanted then
-    if not exists (
-      select from access.key k where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
-    ) then
-      -- Random, all 122 bits: whoever has it is let in.
-      insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
-      values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
-      returning k.id, k.key into strict v_key;
-      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
-        jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
-    end if;
-    return;
-  end if;
   for v_key in
     update access.key k set state = 'removing', revoked_at = ops.now()
-     where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
+     where k.workspace_id = follow.workspace_id and k.state in ('pending', 'active')
+       and k.subscription_id is distinct from follow.subscription_id
     returning k.id, k.key
   loop
     perform messages.enqueue('provisioner', 'remove_key', follow.workspace_id, 'remove:' || v_key.id,
       jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
   end loop;
+  if follow.subscription_id is not null and not exists (
+    select from access.key k where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
+  ) then
+    -- Random, all 122 bits: whoever has it is let in.
+    insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
+    values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
+    returning k.id, k.key into strict v_key;
+    perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
+      jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+  end if;
 end
 $$;

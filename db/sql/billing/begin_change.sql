@@ -2,6 +2,8 @@
 -- never to a plan that costs less: what was paid for would come back, and the credits that it gave would stay), `downgrade` (when
 -- the period ends), `quantity`, `cancel` (when the period ends), `cancel_now`, `uncancel`, `keep` (a change that
 -- was scheduled is not made). Nothing of it is true before the provider says so: billing.sync_subscription writes the answer.
+-- One of ours (collection `balance`) is changed here and now, and `provider_id` is null: there is nobody to ask. What is paid for
+-- stays until its period ends; one that owes, whose period is over, ends at once when it is cancelled.
 -- Guarantees: if that answer is lost, a sweep fetches it; an audit row in the same statement.
 -- Refuses: no_subscription, plan_unknown, price_unknown, price_not_published, change_invalid (with why).
 -- Locks: the workspace, then the subscription. Callers: worker
@@ -29,6 +31,10 @@ declare
   v_offer record;
 begin
   perform people.lock_workspace(begin_change.workspace_id);
+  if billing.change_ours(begin_change.workspace_id, begin_change.change, begin_change.plan_code, begin_change.plan_number,
+    begin_change.quantity, begin_change.caused_by) then
+    return;
+  end if;
   select s.id, s.provider_id, s.schedule_id, s.quantity, s.state, s.cancel_at, s.current_period_end, s.price_id into v_row
     from billing.subscription s
    where s.workspace_id = begin_change.workspace_id and s.ended_at is null and s.superseded_by is null

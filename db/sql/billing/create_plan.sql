@@ -17,6 +17,7 @@ create or replace function billing.create_plan(
   interval_counts integer[],
   amounts_minor bigint[],
   caused_by text,
+  grants_access boolean default false,
   out id uuid,
   out number integer,
   out created boolean,
@@ -31,10 +32,11 @@ begin
   perform pg_advisory_xact_lock(hashtextextended('billing.plan:' || create_plan.code, 0));
   select p.id, p.number, p.created_at,
          (p.name, p.included_credits, p.rollover_cap, p.rollover_expires_in, p.seats, p.storage_bytes, p.trial_days,
-          p.grace_days)
+          p.grace_days, p.grants_access)
          is not distinct from
          (create_plan.name, create_plan.included_credits, create_plan.rollover_cap, create_plan.rollover_expires_in,
-          create_plan.seats, create_plan.storage_bytes, create_plan.trial_days, create_plan.grace_days) as same
+          create_plan.seats, create_plan.storage_bytes, create_plan.trial_days, create_plan.grace_days,
+          create_plan.grants_access) as same
     into v_newest
     from billing.plan p
    where p.code = create_plan.code
@@ -64,11 +66,12 @@ begin
   create_plan.created_at := ops.now();
   insert into billing.plan
     (id, code, number, name, included_credits, rollover_cap, rollover_expires_in, seats, storage_bytes, trial_days,
-     grace_days, created_at)
+     grace_days, grants_access, created_at)
   values
     (create_plan.id, create_plan.code, create_plan.number, create_plan.name, create_plan.included_credits,
      create_plan.rollover_cap, create_plan.rollover_expires_in, create_plan.seats, create_plan.storage_bytes,
-     create_plan.trial_days, create_plan.grace_days, create_plan.created_at);
+     create_plan.trial_days, create_plan.grace_days, create_plan.grants_access,
+     create_plan.created_at);
   insert into billing.price (id, plan_id, currency, amount_minor, interval_unit, interval_count, lookup_key)
   select uuidv7(), create_plan.id, x.currency, x.amount_minor, x.interval_unit, x.interval_count,
          concat_ws('_', 'tollgate', create_plan.code, create_plan.number, x.currency, x.interval_count || x.interval_unit)

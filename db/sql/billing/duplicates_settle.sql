@@ -25,7 +25,7 @@ begin
      where s.superseded_by is not null and s.undone_at is null and s.ended_at is null
        and (s.state <> 'incomplete' and k.state <> 'incomplete'
          or s.synced_at is null and s.sync_due_at is null
-         or coalesce(k.synced_at, '-infinity') < s.created_at and k.sync_due_at is null)
+         or k.collection = 'stripe' and coalesce(k.synced_at, '-infinity') < s.created_at and k.sync_due_at is null)
      order by s.id
      limit duplicates_settle.batch
   loop

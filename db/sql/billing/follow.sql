@@ -1,8 +1,9 @@
--- billing.follow: what a workspace's subscription means for it: whether it is read-only, and from when; its seats; its storage.
+-- billing.follow: what a workspace's subscription means for it: whether it is read-only, and from when; its seats; its storage; the
+-- key by which it lets its customer in.
 -- Who owes has the plan's grace from the first moment that it owed; a subscription paused for want of a payment method, and one
 --   that is over (policy after_end), leave the workspace read-only at once. One that was never paid means nothing.
 -- Guarantees: a function of the rows alone, so that it ends the same in whatever order they came to be so.
--- Locks: the caller holds the workspace's row; then the subscription, then the accounts. Callers: billing's routines
+-- Locks: the caller holds the workspace's row; then the subscription, the key, then the accounts. Callers: billing's routines
 create or replace function billing.follow(workspace_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -16,7 +17,7 @@ declare
   v_bytes bigint;
 begin
   select s.id, s.version, s.state, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
-         p.seats, p.storage_bytes, p.grace_days
+         p.seats, p.storage_bytes, p.grace_days, coalesce(p.grants_access, false) as grants_access
     into v_row
     from billing.subscription s
     left join billing.plan p on p.id = s.plan_id
@@ -38,6 +39,9 @@ begin
   else
     perform people.set_read_only(follow.workspace_id, null, null);
   end if;
+
+  perform access.follow(follow.workspace_id,
+    case when v_row.grants_access and v_row.state in ('trialing', 'active', 'past_due') then v_row.id end);
 
   -- A plan without a limit takes away the one that another had set; where there never was one, there is nothing to count.
   v_seats := case

@@ -8,6 +8,6 @@ as $$
 begin
   update billing.subscription s
      set sync_due_at = least(s.sync_due_at, ops.now()), sync_token = null, sync_attempts = 0
-   where s.id = mark_sync.id and s.ended_at is null;
+   where s.id = mark_sync.id and s.ended_at is null and s.collection = 'stripe';
 end
 $$;

@@ -10,14 +10,16 @@ begin
   perform people.lock_workspace(settle_duplicate.workspace_id);
   -- A statement of its own: it sees what the lock has waited for.
   select s.provider_id, s.state, s.created_at, s.synced_at, s.sync_due_at, k.id as kept, k.provider_id as kept_provider_id,
-         k.state as kept_state, k.synced_at as kept_synced_at, k.sync_due_at as kept_sync_due_at
+         k.state as kept_state, k.synced_at as kept_synced_at, k.sync_due_at as kept_sync_due_at,
+         k.collection = 'balance' as kept_is_ours
     into v_row
     from billing.subscription s
     join billing.subscription k on k.id = s.superseded_by
    where s.id = settle_duplicate.id and s.undone_at is null and s.ended_at is null and k.ended_at is null;
   if not found then
     return false;
-  elsif v_row.synced_at is null or v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at then
+  elsif v_row.synced_at is null
+    or not v_row.kept_is_ours and (v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at) then
     -- Marked once: the mark stays until the provider has answered.
     if v_row.synced_at is null and v_row.sync_due_at is null then
       perform billing.mark_sync(settle_duplicate.id);

@@ -1,0 +1,79 @@
+-- billing.pay_period: a period of a price was paid for, by itself or from the balance: a subscription of ours begins with it; or the one
+-- that lives goes on. A trial ends at this moment (D8). One that owes has paid what it owed: its period began where the last one
+-- ended, or now, where that would be over already. One that is paid for is paid for longer. Answers the subscription.
+-- Guarantees: period numbers only grow; what the plan gives is given once (by the subscription and the period's number); the
+--   key that it has stays. Locks: the caller holds the workspace's row, and has the money; then the subscription, the accounts, the
+--   key. Refuses: subscription_exists (with its state). Callers: payments.deliver
+create or replace function billing.pay_period(
+  workspace_id uuid,
+  price_id uuid,
+  quantity integer,
+  auto_renew boolean,
+  payment_id uuid,
+  caused_by text
+)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_refusal text := billing.may_pay_period(pay_period.workspace_id, pay_period.price_id, pay_period.quantity);
+  v_price record;
+  v_row record;
+  v_now timestamptz := ops.now();
+  v_id uuid;
+  v_number integer;
+begin
+  if v_refusal is not null then
+    perform ops.refuse('subscription_exists', jsonb_build_object('state', v_refusal));
+  end if;
+  select r.plan_id, (r.interval_count || ' ' || r.interval_unit)::interval as every into strict v_price
+    from billing.price r
+   where r.id = pay_period.price_id;
+  select s.id, s.state, s.period_number, s.anchor, s.anchor_number, s.current_period_start, s.current_period_end, s.cancel_at,
+         (o.interval_count || ' ' || o.interval_unit)::interval as every
+    into v_row
+    from billing.subscription s join billing.price o on o.id = s.price_id
+   where s.workspace_id = pay_period.workspace_id and s.ended_at is null and s.superseded_by is null;
+  v_number := coalesce(v_row.period_number, 0) + 1;
+  -- Where it stood, or, of the first and of what a customer comes back to, now.
+  if v_row.state is null or v_row.state = 'trialing' or v_row.state = 'past_due' and billing.period_starts_at(
+      v_row.current_period_end, v_price.every, 1) <= v_now then
+    v_row.anchor := v_now;
+    v_row.anchor_number := v_number;
+    v_row.current_period_start := v_now;
+  elsif v_row.every <> v_price.every then
+    v_row.anchor := v_row.current_period_end;
+    v_row.anchor_number := v_number;
+    v_row.current_period_start := v_row.current_period_end;
+  elsif v_row.state = 'past_due' then
+    v_row.current_period_start := v_row.current_period_end;
+  end if;
+  v_row.current_period_end := billing.period_starts_at(v_row.anchor, v_price.every, v_number + 1 - v_row.anchor_number);
+  if v_row.state is null then
+    v_id := uuidv7();
+    insert into billing.subscription
+      (id, workspace_id, collection, plan_id, price_id, quantity, state, current_period_start, current_period_end, lived, anchor,
+       anchor_number, period_number, auto_renew, expire_at, created_at)
+    values
+      (v_id, pay_period.workspace_id, 'balance', v_price.plan_id, pay_period.price_id, pay_period.quantity, 'active',
+       v_row.current_period_start, v_row.current_period_end, true, v_row.anchor, v_row.anchor_number, v_number,
+       pay_period.auto_renew, v_row.current_period_end, v_now);
+  else
+    v_id := v_row.id;
+    update billing.subscription s
+       set state = 'active', plan_id = v_price.plan_id, price_id = pay_period.price_id, quantity = pay_period.quantity,
+           current_period_start = v_row.current_period_start, current_period_end = v_row.current_period_end,
+           trial_end = case when s.state = 'trialing' then v_now else s.trial_end end,
+           auto_renew = case when s.state = 'trialing' then pay_period.auto_renew else s.auto_renew end,
+           -- Who had cancelled and pays on has paid for longer, and is not renewed.
+           cancel_at = case when s.cancel_at is not null and s.state <> 'trialing' then v_row.current_period_end end,
+           next_price_id = null, next_price_at = null, next_quantity = null, past_due_since = null,
+           anchor = v_row.anchor, anchor_number = v_row.anchor_number, period_number = v_number
+     where s.id = v_id;
+  end if;
+  perform billing.reschedule(v_id);
+  perform billing.give_paid_period(v_id, pay_period.workspace_id, v_number, pay_period.payment_id, pay_period.caused_by);
+  perform billing.follow(pay_period.workspace_id);
+  return v_id;
+end
+$$;
