@@ -1064,7 +1064,7 @@ begin
                    cross join lateral (
                      select (o.interval_unit, o.interval_count) <> (r.interval_unit, r.interval_count) as moves) m
                    where s.id = any (renew_due.ids) and s.renew_at <= v_now and s.expire_at > v_now) n) d
-   cross join lateral billing.schedule_of('active', true, d.cancel_at, d.ends_at, d.grace_days) x;
+   cross join lateral billing.schedule_of('active', true, d.cancel_at, d.starts_at, d.ends_at, d.grace_days) x;
   if v_due.ids is null then
     return;
   end if;
@@ -1170,7 +1170,7 @@ begin
          parked_until = null
     from billing.subscription b
     join billing.plan p on p.id = b.plan_id
-   cross join lateral billing.schedule_of(b.state, b.auto_renew, b.cancel_at, b.current_period_end, p.grace_days) d
+   cross join lateral billing.schedule_of(b.state, b.auto_renew, b.cancel_at, b.current_period_start, b.current_period_end, p.grace_days) d
    where s.id = reschedule.id and b.id = s.id and s.ended_at is null
   returning old.parked_until is not null as parked into v_row;
   if v_row.parked then
@@ -1182,13 +1182,14 @@ revoke all on function "billing"."reschedule"(uuid) from public, tollgate_worker
 
 -- @routine billing.schedule_of
 -- billing.schedule_of: of a subscription of ours: when its next period is to be paid (null: it is not), and when it ends if it is not.
--- Who renews and was not asked yet has a day, or the plan's grace where that is longer: sweeps may be late, and what a customer's
--- balance could have paid must not end for it. Who could not pay has the plan's grace from the period's end. A trial, and what is
--- not renewed, ends with its period. Callers: billing's routines
+-- Who renews and was not asked yet has a week (of a shorter period as long as that), or the plan's grace where that is longer: sweeps
+-- may be late, and what a customer's balance could have paid must not end for it. Who could not pay has the plan's grace from the
+-- period's end. What is not renewed ends with its period. Callers: billing's routines
 create or replace function billing.schedule_of(
   state text,
   auto_renew boolean,
   cancel_at timestamptz,
+  starts_at timestamptz,
   ends_at timestamptz,
   grace_days integer,
   out renew_at timestamptz,
@@ -1202,13 +1203,14 @@ begin
   elsif schedule_of.auto_renew and schedule_of.cancel_at is null then
     schedule_of.renew_at := schedule_of.ends_at;
     schedule_of.expire_at := schedule_of.ends_at
-      + make_interval(days => case schedule_of.state when 'trialing' then 1 else greatest(1, schedule_of.grace_days) end);
+      + greatest(least(interval '7 days', schedule_of.ends_at - schedule_of.starts_at),
+          make_interval(days => case schedule_of.state when 'trialing' then 0 else schedule_of.grace_days end));
   else
     schedule_of.expire_at := schedule_of.ends_at;
   end if;
 end
 $$;
-revoke all on function "billing"."schedule_of"(text, boolean, timestamptz, timestamptz, integer) from public, tollgate_worker;
+revoke all on function "billing"."schedule_of"(text, boolean, timestamptz, timestamptz, timestamptz, integer) from public, tollgate_worker;
 
 -- @routine billing.set_renewal
 -- billing.set_renewal: how the workspace's subscription of ours goes on: whether its next period is paid from the balance, and of what

@@ -42,7 +42,7 @@ begin
                    cross join lateral (
                      select (o.interval_unit, o.interval_count) <> (r.interval_unit, r.interval_count) as moves) m
                    where s.id = any (renew_due.ids) and s.renew_at <= v_now and s.expire_at > v_now) n) d
-   cross join lateral billing.schedule_of('active', true, d.cancel_at, d.ends_at, d.grace_days) x;
+   cross join lateral billing.schedule_of('active', true, d.cancel_at, d.starts_at, d.ends_at, d.grace_days) x;
   if v_due.ids is null then
     return;
   end if;

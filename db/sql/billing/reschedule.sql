@@ -13,7 +13,7 @@ begin
          parked_until = null
     from billing.subscription b
     join billing.plan p on p.id = b.plan_id
-   cross join lateral billing.schedule_of(b.state, b.auto_renew, b.cancel_at, b.current_period_end, p.grace_days) d
+   cross join lateral billing.schedule_of(b.state, b.auto_renew, b.cancel_at, b.current_period_start, b.current_period_end, p.grace_days) d
    where s.id = reschedule.id and b.id = s.id and s.ended_at is null
   returning old.parked_until is not null as parked into v_row;
   if v_row.parked then
