@@ -1642,7 +1642,7 @@ begin
     -- The accounts' rows are locked, so nobody changes their lots meanwhile, nor their places (ctid).
     update ledger.lot l set available = l.available - d.amount, empty = (l.available = d.amount)
       from drawn d
-     where l.ctid = d.place and l.id = d.id and l.available >= d.amount
+     where l.ctid = d.place
     returning l.id
   ), entry as (
     select d.position, array_agg(e.side order by d.number, e.sign) as sides,

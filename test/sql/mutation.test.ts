@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import { unwatched } from "../support/sql.ts";
 import { access } from "./mutations/access.ts";
 import { balance } from "./mutations/balance.ts";
+import { charging } from "./mutations/charging.ts";
 import { Lab, failureOf } from "./mutations/lab.ts";
 import { holds } from "./mutations/holds.ts";
 import { house } from "./mutations/house.ts";
@@ -32,6 +33,7 @@ test.for([
   ...takeBacks,
   ...outbox,
   ...balance,
+  ...charging,
 ])("without it somebody notices: $guard", async (mutation, { lab }) => {
   await mutation.probe(lab);
   await lab.stands();

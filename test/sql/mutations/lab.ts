@@ -127,7 +127,8 @@ export class Lab {
         `truncate ledger.account, ledger.lot, ledger.hold, ledger.transaction, ops.request, ops.audit, ops.alarm, ops.parked,
            ops.sweep, ops.sweep_run, ops.event, messages.outbox, people.api_key, people.workspace, billing.renewal,
            billing.subscription, payments.customer, payments.purchase, payments.payment, payments.intent, payments.refund,
-           payments.dispute`,
+           payments.dispute, payments.campaign, payments.promo_code, payments.redemption, payments.referral, payments.reward,
+           billing.trial, access.key`,
       );
       await client.query("update billing.policy set after_end = default, shortfall = default");
       await client.query("update ops.clock set clock_offset = interval '0'");
