@@ -218,7 +218,7 @@ export interface Ran {
 }
 
 /** Runs one batch of a sweep of billing's. */
-export function sweepOnce(db: Db, name: string, batch = 100): Promise<Ran> {
+function sweepOnce(db: Db, name: string, batch = 100): Promise<Ran> {
   return call<Ran>(db, `billing.${name}`, { batch });
 }
 
