@@ -2015,6 +2015,96 @@ end
 $$;
 revoke all on function "payments"."reward_referrer"(uuid, text) from public, tollgate_worker;
 
+-- @routine payments.set_referral_policy
+-- payments.set_referral_policy: what a referrer gets: `percent` of what is paid (0: nothing), of the first payment or (`recurring`)
+-- of each. It holds from the next payment on; what was given stays.
+-- Guarantees: an audit row in the same statement. Refuses: constraint referral_policy_percent_within. Callers: worker
+create or replace function payments.set_referral_policy(
+  inout percent integer,
+  inout recurring boolean,
+  caused_by text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update payments.referral_policy p
+     set percent = set_referral_policy.percent, recurring = set_referral_policy.recurring;
+  perform ops.record_change(
+    workspace_id => null, actor => set_referral_policy.caused_by, action => 'referral_policy.set', subject => 'referral_policy',
+    detail => jsonb_build_object('percent', set_referral_policy.percent, 'recurring', set_referral_policy.recurring));
+end
+$$;
+revoke all on function "payments"."set_referral_policy"(integer, boolean, text) from public, tollgate_worker;
+grant execute on function "payments"."set_referral_policy"(integer, boolean, text) to tollgate_worker;
+
+-- @routine payments.set_referrer
+-- payments.set_referrer: who brought a workspace, once for ever, and before it has paid anything: from its first payment on, the
+-- referrer gets the policy's part (payments.reward_referrer). The same again answers the same.
+-- Guarantees: nobody is above itself, whoever is set at once: referrers are set one after another, in all of the database; an
+--   audit row in the same statement. A chain is walked 10,000 steps up at most, which also ends a walk should the rows be spoiled.
+-- Locks: the referrals (advisory), then the workspace. Refuses: not_found; referrer_fixed (with referrer_id); referral_self;
+--   referrer_unknown; referral_cycle; referral_too_deep (with limit); referral_late. Callers: worker
+create or replace function payments.set_referrer(
+  inout workspace_id uuid,
+  inout referrer_id uuid,
+  caused_by text,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_known record;
+  v_up record;
+begin
+  -- In a statement of its own: what is read below is read after it was waited for.
+  perform pg_advisory_xact_lock(hashtextextended('payments.referral', 0));
+  if not people.lock_workspace(set_referrer.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  select r.referrer_id, r.created_at into v_known
+    from payments.referral r
+   where r.workspace_id = set_referrer.workspace_id;
+  if v_known.referrer_id = set_referrer.referrer_id then
+    set_referrer.created_at := v_known.created_at;
+    return;
+  elsif found then
+    perform ops.refuse('referrer_fixed', jsonb_build_object('referrer_id', v_known.referrer_id));
+  elsif set_referrer.referrer_id = set_referrer.workspace_id then
+    perform ops.refuse('referral_self');
+  elsif not people.has_workspace(set_referrer.referrer_id) then
+    perform ops.refuse('referrer_unknown');
+  end if;
+  with recursive up as (
+    select set_referrer.referrer_id as id, 0 as steps
+    union all
+    select r.referrer_id, u.steps + 1
+      from up u
+      join payments.referral r on r.workspace_id = u.id
+     where u.steps < 10000 and u.id <> set_referrer.workspace_id
+  )
+  select bool_or(u.id = set_referrer.workspace_id) as cycle, max(u.steps) as steps into strict v_up from up u;
+  if v_up.cycle then
+    perform ops.refuse('referral_cycle');
+  elsif v_up.steps = 10000 then
+    perform ops.refuse('referral_too_deep', jsonb_build_object('limit', 10000));
+  elsif exists (
+    select from payments.payment p
+     where p.workspace_id = set_referrer.workspace_id and p.provider <> 'balance' and p.amount_minor > 0
+  ) then
+    perform ops.refuse('referral_late');
+  end if;
+  set_referrer.created_at := ops.now();
+  insert into payments.referral (workspace_id, referrer_id, created_at)
+  values (set_referrer.workspace_id, set_referrer.referrer_id, set_referrer.created_at);
+  perform ops.record_change(
+    workspace_id => set_referrer.workspace_id, actor => set_referrer.caused_by, action => 'referrer.set',
+    subject => 'workspace:' || set_referrer.workspace_id,
+    detail => jsonb_build_object('referrer_id', set_referrer.referrer_id));
+end
+$$;
+revoke all on function "payments"."set_referrer"(uuid, uuid, text) from public, tollgate_worker;
+grant execute on function "payments"."set_referrer"(uuid, uuid, text) to tollgate_worker;
+
 -- @routine people.claim_workspaces
 -- people.claim_workspaces: people.lock_workspace for many at once, by id, and without waiting: answers those that it has
 -- locked; whoever is missing is at work elsewhere, or is not there.
@@ -2037,6 +2127,19 @@ begin
 end
 $$;
 revoke all on function "people"."claim_workspaces"(uuid[]) from public, tollgate_worker;
+
+-- @routine people.has_workspace
+-- people.has_workspace: is there such a workspace? Locks nothing: one that is there stays.
+-- Callers: payments.set_referrer
+create or replace function people.has_workspace(workspace_id uuid)
+  returns boolean
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return exists (select from people.workspace w where w.id = has_workspace.workspace_id);
+end
+$$;
+revoke all on function "people"."has_workspace"(uuid) from public, tollgate_worker;
 
 -- @trigger access.key_lifecycle
 -- access.key_lifecycle: rows move only as ops.transition allows, and each update steps the version.

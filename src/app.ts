@@ -9,6 +9,7 @@ import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
 import { messages } from "./messages/routes.ts";
 import { events, house } from "./ops/routes.ts";
+import { referring } from "./payments/referral-routes.ts";
 import { buying } from "./payments/routes.ts";
 import { views as payments } from "./payments/views.ts";
 import { keys, workspaces } from "./people/routes.ts";
@@ -27,6 +28,7 @@ for (const routes of [
   changes,
   buying,
   payments,
+  referring,
   messages,
   events,
   house,

@@ -7,6 +7,7 @@ import { calls as events } from "../../src/ops/events.ts";
 import { calls as inbox } from "../../src/ops/inbox.ts";
 import { calls as ops } from "../../src/ops/store.ts";
 import { calls as balance } from "../../src/payments/balance.ts";
+import { calls as referrals } from "../../src/payments/referrals.ts";
 import { calls as payments } from "../../src/payments/store.ts";
 import { calls as people } from "../../src/people/store.ts";
 import { calls as sweeps } from "../../src/sweeps/run.ts";
@@ -18,6 +19,7 @@ const all: readonly Routine[] = [
   ...changes,
   ...payments,
   ...balance,
+  ...referrals,
   ...messages,
   ...ops,
   ...events,

@@ -19,7 +19,7 @@ function importsOf(file: string): string[] {
 function floorOf(file: string): number {
   if (file.startsWith("functions/")) return 6;
   if (file === "src/app.ts") return 5;
-  if (/^src\/(?!http\/|db\/|sweeps\/|outside\/)\w+\/(?:routes|views)\.ts$/.test(file)) return 4;
+  if (/^src\/(?!http\/|db\/|sweeps\/|outside\/)\w+\/(?:\w+-)?(?:routes|views)\.ts$/.test(file)) return 4;
   if (/^src\/sweeps\/(?:registry|run)\.ts$/.test(file)) return 3;
   if (/^src\/(?!http\/|db\/)\w+\//.test(file)) return 2;
   if (file.startsWith("src/db/")) return 1;
