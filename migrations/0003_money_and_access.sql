@@ -1971,8 +1971,8 @@ revoke all on function "payments"."record_renewals"(uuid[], uuid[], uuid[], text
 -- the payment before is taken back at once, so that it does not matter which is told first.
 -- Guarantees: in the statement that keeps the payment (D1), and once for each payment, whoever asks and how often (D3). What the
 --   referrer's balance cannot hold is not given, under an alarm: a payment does not wait for somebody else's account.
--- Locks: the caller holds the paying workspace, which makes "the first" exact; then the referrer's account, after all of the
---   workspace's own. Callers: payments.finalize, payments.apply_invoice, payments.settle_payment
+-- Locks: the caller holds the paying workspace, which makes "the first" exact; then, after all of its own accounts, the
+--   referrer's workspace (only if nobody has it), its subscription, its account. Callers: payments.finalize, payments.apply_invoice, payments.settle_payment
 create or replace function payments.reward_referrer(payment_id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -1992,6 +1992,10 @@ begin
     select from payments.reward w where w.workspace_id = v_reward.workspace_id
   ) then
     return;
+  end if;
+  -- What it could not pay from its balance is tried again. Without waiting: where somebody is at work there, its schedule will do.
+  if v_reward.referrer_id = any (people.claim_workspaces(array[v_reward.referrer_id])) then
+    perform billing.wake_renewal(v_reward.referrer_id);
   end if;
   v_account := ledger.lock_account(v_reward.referrer_id, v_reward.currency);
   if v_account.available + v_account.held + v_reward.amount_minor > 9007199254740991 then

@@ -99,11 +99,11 @@ export async function listReferrals(c: AppContext, workspace: string, page: Page
       .orderBy(desc(referral.workspace_id))
       .limit(page.limit + 1),
   );
-  return rows.map((row) => ({
-    ...row,
-    earned: z.array(earned).parse(row.earned),
-    created_at: utc(row.created_at),
-  }));
+  return rows.map(shownReferral);
+}
+
+function shownReferral<Row extends { earned: unknown; created_at: string }>(row: Row) {
+  return { ...row, earned: z.array(earned).parse(row.earned), created_at: utc(row.created_at) };
 }
 
 const takenBackOf = sql<string>`(
@@ -132,5 +132,9 @@ export async function listRewards(c: AppContext, workspace: string, page: Page) 
       .orderBy(desc(reward.payment_id))
       .limit(page.limit + 1),
   );
-  return rows.map((row) => ({ ...row, taken_back: Number(row.taken_back), created_at: utc(row.created_at) }));
+  return rows.map(shownReward);
+}
+
+function shownReward<Row extends { taken_back: string; created_at: string }>({ taken_back, created_at, ...row }: Row) {
+  return { ...row, taken_back: Number(taken_back), created_at: utc(created_at) };
 }

@@ -138,6 +138,37 @@ const violations: Record<string, string> = {
     select id as subject from ops.event
      where (state in ('parked', 'failed', 'fetching')) <> (next_attempt_at is not null)`,
 
+  "nobody is above itself": `
+    with recursive up as (
+      select r.workspace_id as below, r.referrer_id as id from payments.referral r
+      union
+      select u.below, r.referrer_id from up u join payments.referral r on r.workspace_id = u.id)
+    select below::text as subject from up where id = below`,
+
+  "a reward is its referrer's for a payment of whom it brought, and no more than the payment": `
+    select w.payment_id::text as subject from payments.reward w
+      left join payments.payment p on p.id = w.payment_id and p.workspace_id = w.workspace_id and p.currency = w.currency
+        and p.provider <> 'balance' and p.unsettled_at is null and p.amount_minor >= w.amount_minor
+      left join payments.referral r on r.workspace_id = w.workspace_id and r.referrer_id = w.referrer_id
+     where p.id is null or r.workspace_id is null or w.amount_minor = 0`,
+
+  "each reward is granted on its referrer's balance, and nothing else from there": `
+    select coalesce(w.payment_id::text, t.idempotency_key) as subject
+      from payments.reward w
+      full join (select * from ledger.transaction where 'referral' = any (sides)) t
+        on t.owner_id = w.referrer_id and t.idempotency_key = 'tg:referral:' || w.payment_id
+       and t.unit = w.currency and t.amount = w.amount_minor and t.sides[1] = 'referral'
+     where w.payment_id is null or t.id is null`,
+
+  "of a reward that part is taken back which of its payment was": `
+    select w.payment_id::text as subject
+      from payments.reward w
+      join payments.payment p on p.id = w.payment_id
+      join ledger.lot l on l.owner_id = w.referrer_id and l.unit = w.currency and l.payment_id = w.payment_id
+     cross join lateral (
+       select floor(l.given::numeric * least(p.refunded::numeric + p.disputed, p.amount_minor) / p.amount_minor) as part) x
+     where l.recovered <> x.part - least(x.part, l.forgiven)`,
+
   "each owner's ledger.verify agrees": `
     select o.owner_id || ' ' || array_to_string(v.names, ',') || ' ' || array_to_string(v.oks, ',') as subject
       from (select distinct owner_id from ledger.account) o
@@ -187,6 +218,7 @@ const tables = [
   "payments.purchase",
   "payments.payment",
   "payments.intent",
+  "payments.reward",
   "messages.outbox",
 ];
 
