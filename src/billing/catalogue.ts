@@ -20,11 +20,11 @@ export const code = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,49}$/, "must be a lower-case word of 50 characters at most: letters, digits and _")
   .meta({ example: "pro" });
-const currency = z
+export const currency = z
   .string()
   .regex(/^[a-z]{3}$/, "must be an ISO 4217 code in lower case")
   .meta({ example: "eur" });
-const intervalCount = z.int().min(1).max(longest.month).meta({ example: 1 });
+export const intervalCount = z.int().min(1).max(longest.month).meta({ example: 1 });
 export const version = z.int().min(1).max(2_147_483_647).meta({ example: 1 });
 export const quantity = z.int().min(1).max(largestQuantity).meta({ description: "How many, as of seats.", example: 1 });
 

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import * as z from "zod";
 import { call } from "../db/call.ts";
-import { permitted, read } from "../db/read.ts";
+import { read } from "../db/read.ts";
 import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
 import type { StripeAccount } from "../env.ts";
@@ -28,18 +28,30 @@ const scope = "billing:write";
 const text = z.string().nullable();
 
 const begun = z.object({
+  id: text,
+  /** Null: it is paid from the balance, and changed already. */
+  provider_id: text,
+  schedule_id: text,
+  price_provider_id: text,
+  current_price_provider_id: text,
+  quantity: z.int().nullable(),
+  current_period_end: instant.nullable(),
+  asked_at: instant.nullable(),
+  generation: z.int().nullable(),
+});
+
+/** What Stripe is to be asked for. */
+const question = z.object({
   id: z.string(),
   provider_id: z.string(),
   schedule_id: text,
   price_provider_id: z.string(),
-  current_price_provider_id: z.string(),
   quantity: z.int(),
-  current_period_end: instant.nullable(),
-  asked_at: instant,
+  asked_at: z.string(),
   generation: z.int(),
 });
 
-type Begun = z.infer<typeof begun>;
+type Question = z.infer<typeof question>;
 
 const beginChangeCall = routine({
   name: "billing.begin_change",
@@ -93,14 +105,15 @@ export async function takeBack(c: AppContext, workspace: string, what: "uncancel
 }
 
 /**
- * Writes down what is asked for, asks Stripe under a key made from that, and writes what Stripe answered: nothing is true
- * before Stripe says so. Where that answer is lost, a sweep fetches it, and the client may repeat with its key.
+ * Of a subscription that is paid from the balance: does it. Of Stripe's: writes down what is asked for, asks Stripe under a
+ * key made from that, and writes what Stripe answered: nothing is true before Stripe says so. Where that answer is lost, a
+ * sweep fetches it, and the client may repeat with its key.
  * Answers as `getSubscription`. Throws `no_subscription`, `plan_unknown`, `price_unknown`, `price_not_published`,
  * `change_invalid`, `provider_refused`, `provider_unavailable`, `misconfigured`.
  */
 async function ask(c: AppContext, workspace: string, what: Change, wish: Wish = {}) {
   const account = await accountOf(c, workspace);
-  const asked = await write(c, {
+  const answer = await write(c, {
     routine: beginChangeCall,
     args: {
       change: what,
@@ -111,8 +124,12 @@ async function ask(c: AppContext, workspace: string, what: Change, wish: Wish = 
     scope,
     workspace,
   });
-  if (!c.get("trace").replayed || (await isFresh(c, workspace, asked))) {
-    await follow(c, account, workspace, asked, await tell(account, what, asked));
+  if (answer.provider_id !== null) {
+    const asked = question.parse(answer);
+    if (!c.get("trace").replayed || (await isFresh(c, workspace, asked))) {
+      const stripe = account ?? stripeOf(c);
+      await follow(c, stripe, workspace, asked, await tell(stripe, what, asked));
+    }
   }
   return getSubscription(c, workspace, scope);
 }
@@ -125,7 +142,7 @@ async function follow(
   c: AppContext,
   account: StripeAccount,
   workspace: string,
-  asked: Begun,
+  asked: Question,
   told: SubscriptionFact | null,
 ): Promise<void> {
   let { generation, asked_at } = asked;
@@ -139,17 +156,22 @@ async function follow(
   }
 }
 
-async function accountOf(c: AppContext, workspace: string): Promise<StripeAccount> {
+/**
+ * Null in a deployment without Stripe, where the workspace has no subscription of Stripe's: that one is refused before
+ * anything is written.
+ */
+async function accountOf(c: AppContext, workspace: string): Promise<StripeAccount | null> {
   try {
     return stripeOf(c);
   } catch (error) {
-    await permitted(c, { scope, workspace });
-    throw error;
+    const { collection, ended_at } = await getSubscription(c, workspace, scope);
+    if (collection === "stripe" && ended_at === null) throw error;
+    return null;
   }
 }
 
 /** Does Stripe still know the key of this change? For a day; later, a repeat would be a second change. */
-async function isFresh(c: AppContext, workspace: string, { asked_at }: Begun): Promise<boolean> {
+async function isFresh(c: AppContext, workspace: string, { asked_at }: Question): Promise<boolean> {
   const [row] = await read(c, { scope, workspace }, (db) =>
     db
       .select({ fresh: sql<boolean>`${asked_at}::timestamptz > ops.now() - interval '23 hours'`.as("fresh") })
@@ -158,7 +180,7 @@ async function isFresh(c: AppContext, workspace: string, { asked_at }: Begun): P
   return row?.fresh === true;
 }
 
-async function tell(account: StripeAccount, what: Change, asked: Begun): Promise<SubscriptionFact | null> {
+async function tell(account: StripeAccount, what: Change, asked: Question): Promise<SubscriptionFact | null> {
   const subscription = asked.provider_id;
   const key = `tollgate:change:${asked.id}:${asked.generation}`;
   const { price_provider_id: price, quantity, schedule_id: schedule } = asked;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { moment, uuid } from "../http/parameters.ts";
-import { code, intervalUnit, quantity, version } from "./catalogue.ts";
+import { code, currency, intervalCount, intervalUnit, quantity, version } from "./catalogue.ts";
 
 export const workspaceParams = z.strictObject({ workspace: uuid });
 
@@ -25,7 +25,7 @@ export const changeBody = z
     when: when.meta({
       description:
         "`now`: prorated; a plan's difference is invoiced at once, a quantity's with the next invoice. `period_end`: with " +
-        "the next period.",
+        "the next period; what is paid from the balance changes only so.",
     }),
   })
   .superRefine((body, context) => {
@@ -51,7 +51,52 @@ export const cancelBody = z.strictObject({
 
 export const nothingBody = z.strictObject({});
 
+export const trialBody = z
+  .strictObject({
+    plan: code,
+    version: version.optional().meta({ description: "Of the plan; without it, the newest." }),
+    currency: currency.meta({ description: "In which the periods after it are paid." }),
+    interval: intervalUnit.default("month").meta({ description: "How often they are paid." }),
+    interval_count: intervalCount.default(1).meta({ description: "Every how many of them." }),
+    quantity: quantity.default(1),
+    identity: z
+      .string()
+      .max(200)
+      // As a name's: what the flag u would change is written out, for OpenAPI cannot show it.
+      .regex(/^(?=.*\S)[ -~\u00a0-\uffff]*$/, "must not be blank, nor contain control characters")
+      .optional()
+      .meta({
+        description:
+          "What you know your customer by, for whoever comes back in another workspace: an account's id, an address in one " +
+          "spelling. Capitals count, spaces around it do not. Only its SHA-256 is kept, for ever.",
+        example: "user-4711",
+      }),
+    auto_renew: z.boolean().default(false).meta({
+      description: "When the trial ends, the first period is paid from the balance, if it has the price.",
+    }),
+  })
+  .meta({ example: { plan: "pro", currency: "eur", identity: "user-4711" } });
+
+export const renewalBody = z
+  .strictObject({
+    auto_renew: z.boolean().meta({ description: "Whether the next period is paid from the balance.", example: true }),
+    plan: code.optional().meta({ description: "The plan of the next period; without it, the one that it has." }),
+    version: version.optional().meta({ description: "Of that plan; without it, the newest." }),
+    interval: intervalUnit.optional().meta({ description: "Of the next period; without it, as now." }),
+    interval_count: intervalCount.optional().meta({ description: "Without it, 1 of a new interval, or as now." }),
+    quantity: quantity.optional().meta({ description: "Of the next period; without it, as now." }),
+  })
+  .superRefine((body, context) => {
+    if (body.plan === undefined && body.version !== undefined) {
+      context.addIssue({ code: "custom", path: ["version"], message: "is a plan's: give the plan", input: body });
+    }
+  })
+  .meta({ example: { auto_renew: true, interval: "year" } });
+
 const momentOrNull = moment.nullable();
+
+const shownPrice = () =>
+  z.object({ currency: z.string(), amount_minor: z.int(), interval: intervalUnit, interval_count: z.int() });
 
 export const subscriptionAnswer = () =>
   z.object({
@@ -59,7 +104,16 @@ export const subscriptionAnswer = () =>
     state: z
       .enum(["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"])
       .nullable()
-      .meta({ description: "As Stripe names it.", example: "active" }),
+      .meta({
+        description:
+          "As Stripe names it. What is paid from the balance is `trialing`, `active`, `past_due` (its period is over, and the " +
+          "next could not be paid yet) or `canceled`.",
+        example: "active",
+      }),
+    collection: z
+      .enum(["stripe", "balance"])
+      .nullable()
+      .meta({ description: "How it is paid: at Stripe, or from the workspace's balance." }),
     plan: z
       .object({
         code: z.string(),
@@ -70,20 +124,38 @@ export const subscriptionAnswer = () =>
         storage_bytes: z.int().nullable(),
       })
       .nullable(),
-    price: z
-      .object({ currency: z.string(), amount_minor: z.int(), interval: intervalUnit, interval_count: z.int() })
-      .nullable(),
+    price: shownPrice().nullable(),
     quantity: z.int().nullable(),
+    period: z.int().nullable().meta({
+      description: "From the balance: how many periods were paid for; 0: a trial that nobody has paid.",
+    }),
     current_period_start: momentOrNull,
     current_period_end: momentOrNull,
     trial_end: momentOrNull,
     cancel_at: momentOrNull.meta({ description: "When it will end, where it was cancelled." }),
     ended_at: momentOrNull,
+    ended_reason: z.enum(["canceled", "not_renewed", "unpaid", "trial_ended"]).nullable().meta({
+      description: "From the balance: why it is over.",
+    }),
     past_due_since: momentOrNull,
+    auto_renew: z.boolean().nullable().meta({
+      description: "From the balance: whether the next period is paid by itself.",
+    }),
+    renews_at: momentOrNull.meta({
+      description: "From the balance: when the next period is paid, or tried again. Null: it is not.",
+    }),
+    ends_at: momentOrNull.meta({
+      description: "From the balance: when it ends at the latest, if nothing is paid before.",
+    }),
     next: z
-      .object({ plan: z.object({ code: z.string(), version, name: z.string() }), at: momentOrNull })
+      .object({
+        plan: z.object({ code: z.string(), version, name: z.string() }),
+        price: shownPrice().nullable(),
+        quantity: z.int().nullable().meta({ description: "Of Stripe's: null, it is known there." }),
+        at: momentOrNull,
+      })
       .nullable()
-      .meta({ description: "The plan that it moves to at the period's end." }),
+      .meta({ description: "What it moves to at the period's end: a plan, an interval, a quantity." }),
     read_only: z.boolean(),
     read_only_from: momentOrNull.meta({ description: "May lie ahead: the end of a grace." }),
     read_only_reason: z.string().nullable(),

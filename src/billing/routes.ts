@@ -10,6 +10,7 @@ import {
 import { router } from "../http/router.ts";
 import * as catalogue from "./catalogue.ts";
 import * as model from "./model.ts";
+import { setRenewal, startTrial } from "./balance.ts";
 import * as subscriptions from "./change.ts";
 import * as store from "./store.ts";
 
@@ -69,7 +70,7 @@ const asksStripe = [
   "provider_unavailable",
   "misconfigured",
 ] as const;
-const after = "The subscription as Stripe has it now";
+const after = "The subscription as it is now";
 
 const change = createRoute({
   method: "post",
@@ -79,7 +80,8 @@ const change = createRoute({
   summary: "Change the plan or the quantity",
   description:
     "A plan that costs more usually begins now, and its included credits are topped up in proportion; one that costs less " +
-    "begins with the next period, and is refused now. A change that was planned before gives way to this one.",
+    "begins with the next period, and is refused now. A change that was planned before gives way to this one. What is paid " +
+    "from the balance changes with its next period.",
   ...secured("billing:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.changeBody) },
   responses: {
@@ -94,6 +96,7 @@ const cancel = createRoute({
   operationId: "cancelSubscription",
   tags: ["subscriptions"],
   summary: "Cancel the subscription",
+  description: "One that is paid from the balance and owes ends at once: its period is over.",
   ...secured("billing:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.cancelBody) },
   responses: { 200: keyedAnswer(model.subscriptionAnswer, after), ...writeRefusals(...asksStripe) },
@@ -123,6 +126,49 @@ const keep = createRoute({
   responses: { 200: keyedAnswer(model.subscriptionAnswer, after), ...writeRefusals(...asksStripe) },
 });
 
+const trial = createRoute({
+  method: "post",
+  path: `${path}/trial`,
+  operationId: "startTrial",
+  tags: ["subscriptions"],
+  summary: "Start a trial",
+  description:
+    "The plan's trial days, without paying: once for ever for the workspace, and once for whoever it is (`identity`). For an " +
+    "operator's key: only you know who a customer is. What comes after it is paid from the balance.",
+  ...secured("credits:grant"),
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.trialBody) },
+  responses: {
+    201: keyedAnswer(model.subscriptionAnswer, "The subscription"),
+    ...writeRefusals(
+      "idempotency_key_required",
+      "not_found",
+      "workspace_frozen",
+      "plan_unknown",
+      "price_unknown",
+      "trial_not_offered",
+      "trial_used",
+      "subscription_exists",
+    ),
+  },
+});
+
+const renewal = createRoute({
+  method: "put",
+  path: `${path}/renewal`,
+  operationId: "setRenewal",
+  tags: ["subscriptions"],
+  summary: "Set how the subscription is renewed",
+  description:
+    "Of one that is paid from the balance: whether, and of what plan, interval and quantity its next period is. What is left out " +
+    "is as now, also where another change was planned. Takes a cancellation back.",
+  ...secured("billing:write"),
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.renewalBody) },
+  responses: {
+    200: keyedAnswer(model.subscriptionAnswer, after),
+    ...writeRefusals("idempotency_key_required", "not_found", "no_subscription", "plan_unknown", "price_unknown"),
+  },
+});
+
 /** What an operator sells, and decides. */
 export const plans = router()
   .openapi(createPlan, async (c) => {
@@ -137,6 +183,12 @@ export const plans = router()
 
 /** What becomes of a workspace's subscription. */
 export const changes = router()
+  .openapi(trial, async (c) => {
+    return c.json(await startTrial(c, c.req.valid("param").workspace, c.req.valid("json")), 201);
+  })
+  .openapi(renewal, async (c) => {
+    return c.json(await setRenewal(c, c.req.valid("param").workspace, c.req.valid("json")), 200);
+  })
   .openapi(change, async (c) => {
     return c.json(await subscriptions.change(c, c.req.valid("param").workspace, c.req.valid("json")), 200);
   })

@@ -143,6 +143,10 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("keepSubscription", `${subscription}/keep`, {});
   await check("cancelSubscription", `${subscription}/cancel`, { when: "period_end" });
   await check("uncancelSubscription", `${subscription}/uncancel`, {});
+  const trying = `/v1/workspaces/${idOf(await api.post("/v1/workspaces", { name: "Who tries" }))}/subscription`;
+  await check("createPlan", "/v1/plans", { ...plan, code: "tried", trial_days: 14 });
+  await check("startTrial", `${trying}/trial`, { plan: "tried", currency: "eur", identity: randomUUID() });
+  await check("setRenewal", `${trying}/renewal`, { auto_renew: true, plan: "small", quantity: 2 });
   await market.stripe.settled();
   await check("listBalances", `${path}/balances`);
   const event = market.stripe.events("invoice.paid").at(-1)?.id ?? "";

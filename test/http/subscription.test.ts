@@ -1,20 +1,28 @@
 import { randomUUID } from "node:crypto";
 import { Stripe } from "stripe";
 import { expect } from "vitest";
+import { Api } from "../support/api.ts";
+import { footprint } from "../support/footprint.ts";
 import { places, test } from "../support/market.ts";
 
 const nothing = {
   id: null,
   state: null,
+  collection: null,
   plan: null,
   price: null,
   quantity: null,
+  period: null,
   current_period_start: null,
   current_period_end: null,
   trial_end: null,
   cancel_at: null,
   ended_at: null,
+  ended_reason: null,
   past_due_since: null,
+  auto_renew: null,
+  renews_at: null,
+  ends_at: null,
   next: null,
   read_only: false,
   read_only_from: null,
@@ -71,7 +79,13 @@ test("a downgrade waits for the period's end, is shown as what comes next, and m
   const planned = await api.post(`${path}/subscription/change`, { plan: small, when: "period_end" });
   expect([planned.status, planned.body]).toMatchObject([
     200,
-    { plan: { code: large }, next: { plan: { code: small, version: 1 } } },
+    {
+      collection: "stripe",
+      auto_renew: null,
+      renews_at: null,
+      plan: { code: large },
+      next: { plan: { code: small, version: 1 }, price: { amount_minor: 1000, interval: "month" }, quantity: null },
+    },
   ]);
   const { next } = planned.body;
   expect(next).toHaveProperty("at", planned.body["current_period_end"]);
@@ -229,4 +243,54 @@ test("a workspace's key changes its own subscription with billing:write alone", 
   const changed = await client.post(`${workspace.path}/subscription/change`, { quantity: 3, when: "now" });
   expect([changed.status, changed.body["quantity"]]).toEqual([200, 3]);
   expect((await client.get(`${workspace.path}/subscription`)).body).toMatchObject({ code: "forbidden" });
+});
+
+test("a subscription of Stripe's is not changed by a deployment without Stripe, and nothing is written", async ({
+  market,
+  api,
+  world,
+  db,
+}) => {
+  const { path } = await market.subscriber(await market.plan());
+  const without = new Api(world.url, api.apiKey);
+  const rows = async () => (await db.query("select * from billing.subscription order by id")).rows;
+  const before = [await footprint(db), await rows()];
+  for (const [verb, body] of [
+    ["change", { quantity: 2, when: "now" }],
+    ["cancel", { when: "now" }],
+    ["uncancel", {}],
+    ["keep", {}],
+  ] as const) {
+    const refused = await without.post(`${path}/subscription/${verb}`, body);
+    expect([verb, refused.status, refused.body["code"]]).toEqual([verb, 500, "misconfigured"]);
+    expect((await without.as(`tg_${"x".repeat(43)}`).post(`${path}/subscription/${verb}`, body)).status).toBe(401);
+  }
+  // Nor is it renewed from a balance.
+  const renewed = await api.put(`${path}/subscription/renewal`, { auto_renew: true });
+  expect([renewed.status, renewed.body["code"]]).toEqual([409, "no_subscription"]);
+  expect([await footprint(db), await rows()]).toEqual(before);
+});
+
+test("of what is paid from the balance Stripe is not asked", async ({ market, api }) => {
+  const plan = await market.plan({ trial_days: 14 });
+  const large = await market.plan({ amount_minor: 5000 });
+  const { path } = await api.workspace();
+  market.stripe.calls.length = 0;
+  const begun = await api.post(`${path}/subscription/trial`, { plan, currency: "eur" });
+  expect([begun.status, begun.body]).toMatchObject([201, { state: "trialing", collection: "balance" }]);
+  for (const [verb, body, shown] of [
+    ["change", { plan: large, when: "period_end" }, { next: { plan: { code: large } } }],
+    ["keep", {}, { next: null }],
+    ["cancel", { when: "period_end" }, { cancel_at: begun.body["trial_end"] }],
+    ["uncancel", {}, { cancel_at: null }],
+    ["cancel", { when: "now" }, { state: "canceled", ended_reason: "canceled" }],
+  ] as const) {
+    const key = randomUUID();
+    const changed = await api.post(`${path}/subscription/${verb}`, body, key);
+    expect([verb, changed.status, changed.body]).toMatchObject([verb, 200, shown]);
+    const again = await api.post(`${path}/subscription/${verb}`, body, key);
+    expect([again.status, again.body]).toEqual([200, changed.body]);
+    expect(again.headers.get("Idempotent-Replayed")).toBe("true");
+  }
+  expect(market.stripe.calls).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import type { Routine } from "../../src/db/routine.ts";
+import { calls as renewals } from "../../src/billing/balance.ts";
 import { calls as changes } from "../../src/billing/change.ts";
 import { calls as billing } from "../../src/billing/store.ts";
 import { calls as ledger } from "../../src/ledger/store.ts";
@@ -17,6 +18,7 @@ const all: readonly Routine[] = [
   ...ledger,
   ...billing,
   ...changes,
+  ...renewals,
   ...payments,
   ...balance,
   ...referrals,
