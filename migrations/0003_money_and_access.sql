@@ -8,6 +8,9 @@ grant usage on schema "access" to tollgate_worker;
 -- @drop routine billing.create_plan
 drop function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text);
 
+-- @drop routine messages.enqueue
+drop function "messages"."enqueue"(text, text, uuid, text, jsonb);
+
 -- @tables access.key, access.stray, billing.plan, billing.subscription, billing.trial, messages.broadcast, messages.circuit, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
@@ -92,6 +95,7 @@ CREATE TABLE "access"."key" (
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "key_pk" PRIMARY KEY("id"),
 	CONSTRAINT "key_once" UNIQUE("key"),
+	CONSTRAINT "key_activated_when_active" CHECK (state in ('removing', 'removed') or (state = 'active') = (activated_at is not null)),
 	CONSTRAINT "key_revoked_when_not_live" CHECK ((state in ('pending', 'active')) = (revoked_at is null)),
 	CONSTRAINT "key_removed_when_removed" CHECK ((state = 'removed') = (removed_at is not null))
 );
@@ -253,16 +257,66 @@ ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_of_balance_exp
         and (ended_at is null or renew_at is null and notice_at is null));
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_instants_finite" CHECK (isfinite(anchor) and isfinite(current_period_end) and isfinite(renew_at) and isfinite(expire_at));
 
+-- @routine access.confirm
+-- access.confirm: whoever provisions says that it is done: a key that was pending is there (`active`), one that was removing is gone
+-- (`removed`). What the outbox had to say of it is answered by that.
+-- Guarantees: one guarded UPDATE (C1); saying it again changes nothing; an audit row in the same statement, where it changed something.
+-- Refuses: not_found; key_moved_on (with its state): `active` of one that was revoked meanwhile, `removed` of one that lives.
+-- Locks: the key, then the outbox. Callers: worker
+create or replace function access.confirm(
+  inout id uuid,
+  inout state text,
+  caused_by text,
+  out activated_at timestamptz,
+  out revoked_at timestamptz,
+  out removed_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace_id uuid;
+  v_row record;
+begin
+  update access.key k
+     set state = confirm.state,
+         activated_at = case confirm.state when 'active' then ops.now() else k.activated_at end,
+         removed_at = case confirm.state when 'removed' then ops.now() end
+   where k.id = confirm.id
+     and k.state = case confirm.state when 'active' then 'pending' when 'removed' then 'removing' end
+  returning k.workspace_id into v_workspace_id;
+  if found then
+    perform messages.answer('provisioner', case confirm.state when 'active' then 'add:' else 'remove:' end || confirm.id);
+    perform ops.record_change(
+      workspace_id => v_workspace_id, actor => confirm.caused_by, action => 'access_key.confirm',
+      subject => 'access_key:' || confirm.id, detail => jsonb_build_object('state', confirm.state));
+  end if;
+  select k.state, k.activated_at, k.revoked_at, k.removed_at into v_row from access.key k where k.id = confirm.id;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_row.state <> confirm.state then
+    perform ops.refuse('key_moved_on', jsonb_build_object('state', v_row.state));
+  end if;
+  confirm.activated_at := v_row.activated_at;
+  confirm.revoked_at := v_row.revoked_at;
+  confirm.removed_at := v_row.removed_at;
+end
+$$;
+revoke all on function "access"."confirm"(uuid, text, text) from public, tollgate_worker;
+grant execute on function "access"."confirm"(uuid, text, text) to tollgate_worker;
+
 -- @routine access.follow
 -- access.follow: which of a workspace's subscriptions is to have a key (null: none). Its first key is made, and the provisioner is told
 -- to add it; every other one of the workspace's that lives is revoked, and the provisioner is told to remove it. Both in the
 -- statement that says so (D18).
--- Guarantees: a subscription that is paid on keeps the key that it has (D19); saying the same again changes nothing.
+-- Guarantees: a subscription that is paid on keeps the key that it has (D19), by the index key_live_once and no look before; saying the
+--   same again changes nothing. A key that was revoked is not added afterwards: what was to add it is not sent any more, and what
+--   removes it waits until whoever is sending that has done.
 -- Locks: the caller holds the workspace's row; then the keys, then the outbox. Callers: billing.follow
 create or replace function access.follow(workspace_id uuid, subscription_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
+#variable_conflict use_column
 declare
   v_key record;
 begin
@@ -273,17 +327,19 @@ begin
     returning k.id, k.key
   loop
     perform messages.enqueue('provisioner', 'remove_key', follow.workspace_id, 'remove:' || v_key.id,
-      jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+      jsonb_build_object('key_id', v_key.id, 'key', v_key.key),
+      due_at => messages.cancel('provisioner', 'add:' || v_key.id));
   end loop;
-  if follow.subscription_id is not null and not exists (
-    select from access.key k where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
-  ) then
+  if follow.subscription_id is not null then
     -- Random, all 122 bits: whoever has it is let in.
     insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
     values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
-    returning k.id, k.key into strict v_key;
-    perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
-      jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+    on conflict (subscription_id) where state in ('pending', 'active') do nothing
+    returning k.id, k.key into v_key;
+    if found then
+      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
+        jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+    end if;
   end if;
 end
 $$;
@@ -968,8 +1024,8 @@ revoke all on function "billing"."notice_due"(uuid[]) from public, tollgate_work
 -- @routine billing.paid_until
 -- billing.paid_until: until when a subscription lets its customer in, as far as is known now; null: it does not. Right without any sweep.
 -- Of ours: to its period's end; owing, to the end of its grace; where its renewal is due and was not tried yet, for as long as it may
--- still be, if the balance has the price. Of a provider's: a day longer than its period (its word may be late), and owing, the
--- plan's grace. Callers: access' routines and the Worker's reads of access
+-- still be, if the balance has the price, and for its grace, if it has not: as the renewal will leave it. Of a provider's: a day longer
+-- than its period (its word may be late), and owing, the plan's grace. Callers: worker
 create or replace function billing.paid_until(subscription_id uuid)
   returns timestamptz
   language plpgsql stable security definer set search_path = ''
@@ -990,9 +1046,11 @@ begin
     return null;
   elsif v_row.collection = 'balance' then
     v_until := case when v_row.state = 'past_due' then v_row.expire_at else v_row.current_period_end end;
-    if v_until <= v_now and v_row.state in ('active', 'trialing') and v_row.renew_at is not null and v_row.expire_at > v_now
-      and (select b.available >= v_row.amount from ledger.balance_of(v_row.workspace_id, v_row.currency) b) then
-      v_until := v_row.expire_at;
+    if v_until <= v_now and v_row.state in ('active', 'trialing') and v_row.renew_at is not null and v_row.expire_at > v_now then
+      v_until := case
+        when (select b.available >= v_row.amount from ledger.balance_of(v_row.workspace_id, v_row.currency) b) then v_row.expire_at
+        when v_row.state = 'active' then v_until + make_interval(days => v_row.grace_days)
+        end;
     end if;
   elsif v_row.state in ('active', 'trialing') then
     v_until := coalesce(v_row.current_period_end, v_row.created_at) + interval '1 day';
@@ -1003,6 +1061,7 @@ begin
 end
 $$;
 revoke all on function "billing"."paid_until"(uuid) from public, tollgate_worker;
+grant execute on function "billing"."paid_until"(uuid) to tollgate_worker;
 
 -- @routine billing.pay_period
 -- billing.pay_period: a period of a price was paid for, by itself or from the balance: a subscription of ours begins with it; or the one
@@ -1787,6 +1846,77 @@ end
 $$;
 revoke all on function "ledger"."charge_many"(uuid[], text[], bigint[], text[], text, text, text) from public, tollgate_worker;
 
+-- @routine messages.answer
+-- messages.answer: its receiver has done what a message asks, and said so itself: one that is being sent was delivered, one that waits
+-- or could not be sent need not be (canceled). Guarantees: answered again, or of a message that is no longer kept, it changes nothing.
+-- Locks: the message. Callers: access.confirm
+create or replace function messages.answer(channel text, dedupe_key text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o
+     set state = case o.state when 'sending' then 'delivered' else 'canceled' end,
+         due_at = null, lease_token = null, leased_until = null, settled_at = ops.now()
+   where o.channel = answer.channel and o.dedupe_key = answer.dedupe_key and o.state in ('queued', 'sending', 'dead')
+  returning o.id, old.state into v_message;
+  if found and v_message.state = 'dead' then
+    perform ops.close_alarm('message_dead', v_message.id::text);
+  end if;
+end
+$$;
+revoke all on function "messages"."answer"(text, text) from public, tollgate_worker;
+
+-- @routine messages.cancel
+-- messages.cancel: what a message says is no longer to be said: it is not sent any more, not again, and not by a person's retry.
+-- Answers until when somebody who has claimed it may still be sending it; null: nobody is.
+-- Guarantees: whoever has claimed it neither settles nor fails it any more. One that was delivered stays so; none is no fault.
+-- Locks: the message. Callers: access.follow
+create or replace function messages.cancel(channel text, dedupe_key text, out leased_until timestamptz)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o
+     set state = 'canceled', due_at = null, lease_token = null, leased_until = null, settled_at = ops.now()
+   where o.channel = cancel.channel and o.dedupe_key = cancel.dedupe_key and o.state in ('queued', 'sending', 'dead')
+  returning o.id, old.state, old.leased_until into v_message;
+  if found then
+    cancel.leased_until := v_message.leased_until;
+    if v_message.state = 'dead' then
+      perform ops.close_alarm('message_dead', v_message.id::text);
+    end if;
+  end if;
+end
+$$;
+revoke all on function "messages"."cancel"(text, text) from public, tollgate_worker;
+
+-- @routine messages.enqueue
+-- messages.enqueue: a message for the outside, in the statement that causes it. Once per channel and dedupe key. Due at once, or at
+-- `due_at`. Callers: every routine that has something to say to the outside
+create or replace function messages.enqueue(
+  channel text,
+  kind text,
+  workspace_id uuid,
+  dedupe_key text,
+  body jsonb,
+  due_at timestamptz default null
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into messages.outbox (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at)
+  values (uuidv7(), enqueue.channel, enqueue.kind, enqueue.workspace_id, enqueue.dedupe_key, enqueue.body, 'queued',
+          greatest(enqueue.due_at, ops.now()), ops.now())
+  on conflict on constraint outbox_dedupe_once do nothing;
+end
+$$;
+revoke all on function "messages"."enqueue"(text, text, uuid, text, jsonb, timestamptz) from public, tollgate_worker;
+
 -- @routine messages.enqueue_many
 -- messages.enqueue_many: messages.enqueue for many at once: message i is about `workspace_ids[i]`, by `dedupe_keys[i]`, and
 -- says `bodies[i]`. Those whose key is known already, or comes twice here, are there once.
@@ -2231,6 +2361,71 @@ end
 $$;
 revoke all on function "people"."claim_workspaces"(uuid[]) from public, tollgate_worker;
 
+-- @routine people.create_api_key
+-- people.create_api_key: a key for the operator (no workspace) or for one workspace. Only the hash comes here.
+-- Guarantees: a workspace's key never holds an operator's scope; a key that makes another (`granted_by`) gives no scope that it
+--   lacks, so that keys:write is not every scope; an audit row in the same statement.
+-- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, forbidden (with the scope that the maker lacks),
+--   constraint api_key_hash_once.
+-- Callers: worker, the command `npm run keys`
+create or replace function people.create_api_key(
+  inout workspace_id uuid,
+  inout name text,
+  inout scopes text[],
+  hash text,
+  inout prefix text,
+  expires_in interval,
+  caused_by text,
+  granted_by uuid default null,
+  out id uuid,
+  out expires_at timestamptz,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_scope text;
+  v_given text[] := create_api_key.scopes;
+begin
+  -- The owner's command has no key, and gives what it likes.
+  if create_api_key.granted_by is not null then
+    select k.scopes into strict v_given from people.api_key k where k.id = create_api_key.granted_by;
+  end if;
+  if create_api_key.workspace_id is not null
+    and not exists (select from people.workspace w where w.id = create_api_key.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
+      continue;
+    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
+      'keys:read', 'keys:write', 'ops:read', 'ops:write') then
+      perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
+    elsif create_api_key.workspace_id is not null then
+      perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope <> all (v_given) then
+      perform ops.refuse('forbidden', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+
+  create_api_key.id := uuidv7();
+  create_api_key.created_at := ops.now();
+  create_api_key.expires_at := create_api_key.created_at + create_api_key.expires_in;
+  insert into people.api_key (id, workspace_id, name, hash, prefix, scopes, expires_at, created_at)
+  values (create_api_key.id, create_api_key.workspace_id, create_api_key.name, create_api_key.hash,
+          create_api_key.prefix, create_api_key.scopes, create_api_key.expires_at, create_api_key.created_at);
+  perform ops.record_change(
+    workspace_id => create_api_key.workspace_id, actor => create_api_key.caused_by, action => 'api_key.create',
+    subject => 'api_key:' || create_api_key.id,
+    detail => jsonb_build_object('prefix', create_api_key.prefix, 'scopes', create_api_key.scopes));
+end
+$$;
+revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
+grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
+
 -- @routine people.has_workspace
 -- people.has_workspace: is there such a workspace? Locks nothing: one that is there stays.
 -- Callers: payments.set_referrer
@@ -2382,6 +2577,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.broadcast', 'stopped', 'running'),
   ('messages.broadcast', 'running', 'done'),
   ('messages.broadcast', 'draft', 'stopped'),
+  ('messages.outbox', 'dead', 'canceled'),
   ('ops.event', 'foreign', 'fetching'),
   ('ops.event', 'applied', 'parked'),
   ('ops.event', 'applied', 'failed'),

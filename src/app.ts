@@ -1,3 +1,4 @@
+import { access } from "./access/routes.ts";
 import { changes, plans } from "./billing/routes.ts";
 import { views as billing } from "./billing/views.ts";
 import { docs } from "./http/docs.ts";
@@ -29,6 +30,7 @@ for (const routes of [
   buying,
   payments,
   referring,
+  access,
   messages,
   events,
   house,

@@ -33,6 +33,10 @@ export const key = access.table(
     uniqueIndex("key_live_once")
       .on(t.subscription_id)
       .where(sql`state in ('pending', 'active')`),
+    check(
+      "key_activated_when_active",
+      sql`state in ('removing', 'removed') or (state = 'active') = (activated_at is not null)`,
+    ),
     check("key_revoked_when_not_live", sql`(state in ('pending', 'active')) = (revoked_at is null)`),
     check("key_removed_when_removed", sql`(state = 'removed') = (removed_at is not null)`),
     index("key_of_workspace").on(t.workspace_id, t.id),

@@ -22,6 +22,7 @@ export const problems = {
   checkout_open: { status: 409, title: "A checkout of another plan is open" },
   hold_ended: { status: 409, title: "The hold has already ended" },
   idempotency_key_expired: { status: 409, title: "The effect of this key is done and its stored answer has gone" },
+  key_moved_on: { status: 409, title: "The access key has moved on meanwhile" },
   no_customer: { status: 409, title: "The workspace has bought nothing yet, and is no customer of the provider's" },
   no_subscription: { status: 409, title: "The workspace has no subscription" },
   price_not_published: {

@@ -13,6 +13,8 @@ export const scopes = [
   "workspaces:write",
   "ledger:adjust",
   "plans:write",
+  "access:read",
+  "access:write",
   "keys:read",
   "keys:write",
   "ops:read",

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { unwatched } from "../support/sql.ts";
 import { access } from "./mutations/access.ts";
+import { accessKeys } from "./mutations/access_keys.ts";
 import { balance } from "./mutations/balance.ts";
 import { charging } from "./mutations/charging.ts";
 import { Lab, failureOf } from "./mutations/lab.ts";
@@ -26,6 +27,7 @@ test.for([
   ...returns,
   ...keys,
   ...access,
+  ...accessKeys,
   ...house,
   ...inbox,
   ...purchases,

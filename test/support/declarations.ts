@@ -1,4 +1,5 @@
 import type { Routine } from "../../src/db/routine.ts";
+import { calls as access } from "../../src/access/store.ts";
 import { calls as renewals } from "../../src/billing/balance.ts";
 import { calls as changes } from "../../src/billing/change.ts";
 import { calls as billing } from "../../src/billing/store.ts";
@@ -22,6 +23,7 @@ const all: readonly Routine[] = [
   ...payments,
   ...balance,
   ...referrals,
+  ...access,
   ...messages,
   ...ops,
   ...events,

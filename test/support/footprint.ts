@@ -4,7 +4,7 @@ import type { Pool } from "pg";
 export async function footprint(db: Pool): Promise<string[]> {
   const { rows: tables } = await db.query<{ name: string }>(
     `select format('%I.%I', schemaname, tablename) as name from pg_tables
-      where schemaname in ('ledger', 'people', 'ops') order by 1`,
+      where schemaname in ('ledger', 'people', 'ops', 'access', 'messages') order by 1`,
   );
   const digests = tables.map(
     ({ name }) =>

@@ -134,6 +134,29 @@ const violations: Record<string, string> = {
      where s.superseded_by is null and s.state in ('past_due', 'unpaid')
        and (w.read_only_from is null or s.past_due_since is null or w.read_only_reason <> s.state)`,
 
+  "a key that lives is of a subscription that lives, and whose plan grants access": `
+    select k.id::text as subject from access.key k
+     where k.state in ('pending', 'active') and not exists (
+       select from billing.subscription s join billing.plan p on p.id = s.plan_id
+        where s.id = k.subscription_id and s.workspace_id = k.workspace_id and s.ended_at is null
+          and s.superseded_by is null and p.grants_access)`,
+
+  // Retention drops what was settled 35 days ago; whoever provisions may confirm later than that.
+  "a key that is to be added or removed has its message": `
+    select k.id::text as subject from access.key k
+     where k.state = 'pending' and k.created_at > ops.now() - interval '35 days'
+       and not exists (select from messages.outbox o where o.channel = 'provisioner' and o.dedupe_key = 'add:' || k.id)
+    union all
+    select k.id::text from access.key k
+     where k.revoked_at > ops.now() - interval '35 days'
+       and not exists (select from messages.outbox o where o.channel = 'provisioner' and o.dedupe_key = 'remove:' || k.id)`,
+
+  "nothing adds a key that was revoked, or removes one that lives": `
+    select k.id::text as subject from access.key k
+      join messages.outbox o on o.channel = 'provisioner'
+       and o.dedupe_key = case when k.revoked_at is null then 'remove:' else 'add:' end || k.id
+     where k.revoked_at is null or o.state in ('queued', 'sending', 'dead')`,
+
   "an event that is to be tried again has its time, and no other": `
     select id as subject from ops.event
      where (state in ('parked', 'failed', 'fetching')) <> (next_attempt_at is not null)`,
@@ -215,6 +238,7 @@ const tables = [
   "people.api_key",
   "billing.subscription",
   "billing.renewal",
+  "access.key",
   "payments.purchase",
   "payments.payment",
   "payments.intent",

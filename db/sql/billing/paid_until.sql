@@ -1,7 +1,7 @@
 -- billing.paid_until: until when a subscription lets its customer in, as far as is known now; null: it does not. Right without any sweep.
 -- Of ours: to its period's end; owing, to the end of its grace; where its renewal is due and was not tried yet, for as long as it may
--- still be, if the balance has the price. Of a provider's: a day longer than its period (its word may be late), and owing, the
--- plan's grace. Callers: access' routines and the Worker's reads of access
+-- still be, if the balance has the price, and for its grace, if it has not: as the renewal will leave it. Of a provider's: a day longer
+-- than its period (its word may be late), and owing, the plan's grace. Callers: worker
 create or replace function billing.paid_until(subscription_id uuid)
   returns timestamptz
   language plpgsql stable security definer set search_path = ''
@@ -22,9 +22,11 @@ begin
     return null;
   elsif v_row.collection = 'balance' then
     v_until := case when v_row.state = 'past_due' then v_row.expire_at else v_row.current_period_end end;
-    if v_until <= v_now and v_row.state in ('active', 'trialing') and v_row.renew_at is not null and v_row.expire_at > v_now
-      and (select b.available >= v_row.amount from ledger.balance_of(v_row.workspace_id, v_row.currency) b) then
-      v_until := v_row.expire_at;
+    if v_until <= v_now and v_row.state in ('active', 'trialing') and v_row.renew_at is not null and v_row.expire_at > v_now then
+      v_until := case
+        when (select b.available >= v_row.amount from ledger.balance_of(v_row.workspace_id, v_row.currency) b) then v_row.expire_at
+        when v_row.state = 'active' then v_until + make_interval(days => v_row.grace_days)
+        end;
     end if;
   elsif v_row.state in ('active', 'trialing') then
     v_until := coalesce(v_row.current_period_end, v_row.created_at) + interval '1 day';

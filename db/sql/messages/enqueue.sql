@@ -1,11 +1,12 @@
--- messages.enqueue: a message for the outside, in the statement that causes it. Once per channel and dedupe key.
--- Callers: every routine that has something to say to the outside
+-- messages.enqueue: a message for the outside, in the statement that causes it. Once per channel and dedupe key. Due at once, or at
+-- `due_at`. Callers: every routine that has something to say to the outside
 create or replace function messages.enqueue(
   channel text,
   kind text,
   workspace_id uuid,
   dedupe_key text,
-  body jsonb
+  body jsonb,
+  due_at timestamptz default null
 )
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -13,7 +14,7 @@ as $$
 begin
   insert into messages.outbox (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at)
   values (uuidv7(), enqueue.channel, enqueue.kind, enqueue.workspace_id, enqueue.dedupe_key, enqueue.body, 'queued',
-          ops.now(), ops.now())
+          greatest(enqueue.due_at, ops.now()), ops.now())
   on conflict on constraint outbox_dedupe_once do nothing;
 end
 $$;

@@ -117,6 +117,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.broadcast', 'stopped', 'running'),
   ('messages.broadcast', 'running', 'done'),
   ('messages.broadcast', 'draft', 'stopped'),
+  ('messages.outbox', 'dead', 'canceled'),
   ('ops.event', 'foreign', 'fetching'),
   ('ops.event', 'applied', 'parked'),
   ('ops.event', 'applied', 'failed'),

@@ -34,8 +34,8 @@ begin
   foreach v_scope in array create_api_key.scopes loop
     if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
       continue;
-    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'keys:read', 'keys:write',
-      'ops:read', 'ops:write') then
+    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
+      'keys:read', 'keys:write', 'ops:read', 'ops:write') then
       perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
     elsif create_api_key.workspace_id is not null then
       perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));

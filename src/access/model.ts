@@ -1,0 +1,47 @@
+import * as z from "zod";
+import { pageQuery } from "../http/pagination.ts";
+import { moment, uuid } from "../http/parameters.ts";
+
+const state = z.enum(["pending", "active", "removing", "removed"]);
+const unfinished = z.enum(["pending", "removing"]);
+const confirmed = z.enum(["active", "removed"]);
+
+export type KeyState = z.infer<typeof state>;
+export type UnfinishedState = z.infer<typeof unfinished>;
+export type ConfirmedState = z.infer<typeof confirmed>;
+
+export const accessParams = z.strictObject({ key: uuid });
+export const workspaceParams = z.strictObject({ workspace: uuid });
+export const keyParams = z.strictObject({ access_key: uuid });
+export const keysQuery = z.strictObject(pageQuery);
+export const unfinishedQuery = z.strictObject({ ...pageQuery, state: unfinished.optional() });
+export const confirmBody = z.strictObject({ state: confirmed });
+
+const expiry = moment.nullable().meta({ description: "Until when it is paid for; null: it is not valid." });
+
+export const accessAnswer = () => z.object({ valid: z.boolean(), expires_at: expiry });
+
+const moments = () => ({
+  activated_at: moment.nullable(),
+  revoked_at: moment.nullable(),
+  removed_at: moment.nullable(),
+});
+
+export const keyItem = () =>
+  z.object({
+    id: uuid,
+    key: uuid.meta({ description: "What its customer shows at the door." }),
+    workspace_id: uuid,
+    subscription_id: uuid,
+    state: state.meta({
+      description:
+        "`pending`: it is to be added wherever it opens; `active`: it was. `removing`: it was revoked, and is to be removed; " +
+        "`removed`: it was.",
+    }),
+    valid: z.boolean(),
+    expires_at: expiry,
+    ...moments(),
+    created_at: moment,
+  });
+
+export const confirmedAnswer = () => z.object({ id: uuid, state: confirmed, ...moments() });
