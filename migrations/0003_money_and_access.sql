@@ -11,7 +11,7 @@ drop function "billing"."create_plan"(text, text, bigint, bigint, interval, bigi
 -- @drop routine messages.enqueue
 drop function "messages"."enqueue"(text, text, uuid, text, jsonb);
 
--- @tables access.key, access.stray, billing.plan, billing.subscription, billing.trial, messages.broadcast, messages.circuit, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
+-- @tables access.key, access.stray, billing.plan, billing.subscription, billing.trial, ledger.hold, messages.broadcast, messages.circuit, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, ops.alarm, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -237,6 +237,8 @@ CREATE INDEX "reward_of_workspace" ON "payments"."reward" USING btree ("workspac
 CREATE INDEX "reward_of_referrer" ON "payments"."reward" USING btree ("referrer_id","payment_id");
 CREATE INDEX "webhook_event_age" ON "messages"."webhook_event" USING btree ("created_at");
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_promo_code" FOREIGN KEY ("promo_code_id") REFERENCES "payments"."promo_code"("id") ON DELETE no action ON UPDATE no action;
+CREATE INDEX "alarm_closed" ON "ops"."alarm" USING btree ("closed_at") WHERE closed_at is not null;
+CREATE INDEX "hold_ended" ON "ledger"."hold" USING btree ("ended_at") WHERE ended_at is not null;
 CREATE INDEX "outbox_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","id");
 CREATE INDEX "outbox_of_broadcast" ON "messages"."outbox" USING btree ("broadcast_id","state");
 CREATE INDEX "purchase_by_hand_due" ON "payments"."purchase" USING btree ("expires_at","id") WHERE state = 'pending' and provider = 'manual';
@@ -1846,6 +1848,34 @@ end
 $$;
 revoke all on function "ledger"."charge_many"(uuid[], text[], bigint[], text[], text, text, text) from public, tollgate_worker;
 
+-- @routine ledger.holds_retire
+-- ledger.holds_retire: drops holds that ended 400 days ago. What they moved stays in their transactions, for ever.
+-- Callers: worker (sweep holds_retire)
+create or replace function ledger.holds_retire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with old as materialized (
+    select h.ctid from ledger.hold h
+     where h.ended_at <= (select ops.now()) - interval '400 days'
+     order by h.ended_at
+     limit holds_retire.batch
+       for update skip locked
+  )
+  delete from ledger.hold h using old where h.ctid = old.ctid;
+  get diagnostics holds_retire.processed = row_count;
+  holds_retire.failed := 0;
+  holds_retire.more := holds_retire.processed = holds_retire.batch;
+end
+$$;
+revoke all on function "ledger"."holds_retire"(integer) from public, tollgate_worker;
+grant execute on function "ledger"."holds_retire"(integer) to tollgate_worker;
+
 -- @routine messages.answer
 -- messages.answer: its receiver has done what a message asks, and said so itself: one that is being sent was delivered, one that waits
 -- or could not be sent need not be (canceled). Guarantees: answered again, or of a message that is no longer kept, it changes nothing.
@@ -1965,6 +1995,34 @@ begin
 end
 $$;
 revoke all on function "messages"."lag_seconds"() from public, tollgate_worker;
+
+-- @routine ops.alarms_expire
+-- ops.alarms_expire: drops alarms that were closed 400 days ago. What was done about them is in the audit.
+-- Callers: worker (sweep alarms_expire)
+create or replace function ops.alarms_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with old as materialized (
+    select a.ctid from ops.alarm a
+     where a.closed_at <= (select ops.now()) - interval '400 days'
+     order by a.closed_at
+     limit alarms_expire.batch
+       for update skip locked
+  )
+  delete from ops.alarm a using old where a.ctid = old.ctid;
+  get diagnostics alarms_expire.processed = row_count;
+  alarms_expire.failed := 0;
+  alarms_expire.more := alarms_expire.processed = alarms_expire.batch;
+end
+$$;
+revoke all on function "ops"."alarms_expire"(integer) from public, tollgate_worker;
+grant execute on function "ops"."alarms_expire"(integer) to tollgate_worker;
 
 -- @routine ops.unpark_many
 -- ops.unpark_many: ops.unpark for many rows of one sweep at once: of those that are parked, the failure is no longer open.

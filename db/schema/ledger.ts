@@ -128,7 +128,7 @@ export const transaction = ledger.table(
 /**
  * Amounts taken out of lots until settled, released or expired, exactly once (lifecycle `ledger.hold`).
  * `lots[i]` gave `lot_amounts[i]`, in drain order: a settlement uses them from the front, the rest returns.
- * Growth: one row per hold; an ended one may be dropped once its owner's retention allows (its transactions stay).
+ * Growth: one row per hold; `ledger.holds_retire` drops it 400 days after its end (its transactions stay).
  */
 export const hold = ledger.table(
   "hold",
@@ -156,6 +156,9 @@ export const hold = ledger.table(
     index("hold_open")
       .on(t.owner_id, t.unit, t.id)
       .where(sql`state = 'held'`),
+    index("hold_ended")
+      .on(t.ended_at)
+      .where(sql`ended_at is not null`),
     index("hold_expiry_due")
       .on(t.expires_at, t.owner_id, t.id)
       .where(sql`state = 'held'`),

@@ -70,7 +70,7 @@ export const audit = ops.table(
   (t) => [primaryKey({ name: "audit_pk", columns: [t.id] }), index("audit_of_workspace").on(t.workspace_id, t.id)],
 );
 
-/** What a person must look at: one open row per code and subject. Growth: few rows; closed ones may be dropped. */
+/** What a person must look at: one open row per code and subject. Growth: few rows; `ops.alarms_expire` drops closed ones after 400 days. */
 export const alarm = ops.table(
   "alarm",
   {
@@ -85,6 +85,9 @@ export const alarm = ops.table(
   },
   (t) => [
     primaryKey({ name: "alarm_pk", columns: [t.id] }),
+    index("alarm_closed")
+      .on(t.closed_at)
+      .where(sql`closed_at is not null`),
     uniqueIndex("alarm_open_once")
       .on(t.code, t.subject)
       .where(sql`closed_at is null`),

@@ -73,7 +73,7 @@ async function events(shift: Shift, account: StripeAccount): Promise<Done> {
 
 /**
  * Events: what failed or waits is tried again, what must be fetched is fetched, what was never delivered is looked for.
- * Retention: stored answers, sweep runs and events go after 35 days.
+ * Retention: stored answers, sweep runs and events go after 35 days, closed alarms after 400.
  */
 export const sweeps = [
   sweep("ops", "events_retry", 60),
@@ -82,4 +82,5 @@ export const sweeps = [
   sweep("ops", "events_expire", 3600),
   sweep("ops", "requests_expire", 300),
   sweep("ops", "sweep_runs_expire", 3600),
+  sweep("ops", "alarms_expire", 3600),
 ];

@@ -276,4 +276,33 @@ describe("retention", () => {
     expect(left).toEqual([{ name: "young" }]);
     expect(await expire()).toEqual({ processed: 0, more: false });
   });
+
+  test("holds_retire drops what ended 400 days ago, alarms_expire what was closed then; what is open stays, and every transaction", async ({
+    db,
+    account,
+  }) => {
+    await account.grant(100);
+    const [ended, open] = [await account.hold(10), await account.hold(20, { expires_in: "3000 days" })];
+    await account.release(ended.id);
+    for (const code of ["old", "open"]) await db.query("select ops.raise_alarm($1, 'x', '{}')", [code]);
+    await db.query("select ops.close_alarm('old', 'x')");
+    const moved = await rows(db, "select id from ledger.transaction where owner_id = $1 order by id", [account.owner]);
+    const left = async () => ({
+      holds: await rows(db, "select id from ledger.hold where owner_id = $1", [account.owner]),
+      alarms: await rows(db, "select code from ops.alarm where code in ('old', 'open')"),
+    });
+    const retire = async () => {
+      for (const sweep of ["ledger.holds_retire", "ops.alarms_expire"]) await db.query(`select ${sweep}(100)`);
+    };
+    await advance(db, "399 days");
+    await retire();
+    expect((await left()).holds).toHaveLength(2);
+    expect((await left()).alarms).toHaveLength(2);
+    await advance(db, "1 day");
+    await retire();
+    expect(await left()).toEqual({ holds: [{ id: open.id }], alarms: [{ code: "open" }] });
+    expect(
+      await rows(db, "select id from ledger.transaction where owner_id = $1 order by id", [account.owner]),
+    ).toEqual(moved);
+  });
 });

@@ -111,6 +111,11 @@ describe("a sweep that finds little looks at little", loading, () => {
       "update ops.request set created_at = now() - interval '36 days' where workspace_id = $1",
     ],
     [
+      "ledger.holds_retire",
+      "hold_ended",
+      "update ledger.hold set state = 'released', ended_at = now() - interval '401 days' where owner_id = $1 and state = 'held'",
+    ],
+    [
       "ops.sweep_runs_expire",
       "sweep_run_age",
       "update ops.sweep_run set started_at = now() - interval '36 days' where started_at = (select min(started_at) from ops.sweep_run) and $1 <> gen_random_uuid()",
