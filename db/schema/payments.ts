@@ -96,8 +96,9 @@ export const promoCode = payments.table(
     check("promo_code_percent_within", sql`percent between 1 and 100`),
     check(
       "promo_code_amount_each",
-      sql`amounts_minor is null or cardinality(amounts_minor) = cardinality(currencies)
-        and cardinality(amounts_minor) > 0 and 0 < all (amounts_minor)`,
+      // A check that knows of nothing to say lets it in: every amount is there, and so is its currency.
+      sql`amounts_minor is null or (cardinality(amounts_minor) = cardinality(currencies)
+        and cardinality(amounts_minor) > 0 and 0 < all (amounts_minor)) is true`,
     ),
     check("promo_code_per_workspace_positive", sql`per_workspace > 0`),
     check("promo_code_window", sql`(ends_at > starts_at) is not false and isfinite(starts_at) and isfinite(ends_at)`),
@@ -192,6 +193,7 @@ export const referralPolicy = payments.table(
  * `awaits_payment`: the session is over and its payment is on its way. A purchase is its own quote: `list_minor` less
  * `discount_minor` (of `promo_code_id`) is `amount_minor`, and none of it ever changes (trigger purchase_quote_fixed).
  * `collection`: of a plan: `stripe`, or `balance`: one period is paid, and the next ones from the balance (`auto_renew`).
+ * `parked_until`: the sweep purchases_expire failed at it, and leaves it alone until then.
  * Growth: one row per purchase, kept for ever.
  */
 export const purchase = payments.table(
@@ -229,6 +231,7 @@ export const purchase = payments.table(
     promo_code_id: uuid(),
     collection: text(),
     auto_renew: boolean(),
+    parked_until: time(),
   },
   (t) => [
     primaryKey({ name: "purchase_pk", columns: [t.id] }),

@@ -6,7 +6,7 @@ import { standingOfCustomer } from "../outside/stripe/customers.ts";
 import { linksOf } from "../outside/stripe/intents.ts";
 import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { askedBatch, batch, stripeSweep } from "../sweeps/sweep.ts";
+import { askedBatch, batch, stripeSweep, sweep } from "../sweeps/sweep.ts";
 import { syncCheckoutCall } from "./store.ts";
 
 /** Longer than four questions with their repeats, behind others: who took this long has died. */
@@ -119,8 +119,12 @@ async function customers(shift: Shift, account: StripeAccount): Promise<Done> {
   return { ...done, more };
 }
 
-/** What no delivery told is asked for within minutes; the customers are compared each day. */
+/**
+ * What was to be paid by hand in time is over; what no delivery told is asked for within minutes; the customers are compared
+ * each day.
+ */
 export const sweeps = [
+  sweep("payments", "purchases_expire", 60),
   stripeSweep("stripe_checks", 60, [claimChecksCall, syncCheckoutCall], checks),
   stripeSweep("stripe_links", 60, [claimLinksCall, syncIntentCall], links),
   stripeSweep(list, 86_400, [openCursorCall, customersAfterCall, compareCustomerCall, moveCursorCall], customers),

@@ -100,19 +100,24 @@ describe("what a paid purchase gives", () => {
     const [pack, token] = [await till.pack(7), await till.pack(2, { kind: "retail_token" })];
     const customer = await till.customer();
     for (const offer of [pack, token]) {
-      await till.send("x", says.completed_paid(customer, await till.checkout(customer, { pack: offer, quantity: 3 })));
+      const checkout = await till.checkout(customer, { pack: offer, quantity: 3 });
+      await till.send("x", checkoutFact(customer, checkout, { amount_total: 3000 }));
     }
     expect(await till.credits(customer.workspace)).toEqual({ bulk: 21 });
     expect(await new Account(db, { owner: customer.workspace, unit: "retail_token" }).sums()).toEqual([6, 0, 0]);
   });
 
-  test("nothing to pay counts as paid", async ({ db }) => {
+  test("nothing to pay counts as paid of a plan's trial, and of nothing that is paid once", async ({ db }) => {
     const till = new Till(db);
     const { customer, ...it } = await buyer(till);
-    const free = checkoutFact(customer, it, { payment_status: "no_payment_required", amount_total: 0 });
-    expect(await till.send("x", free)).toMatchObject({ outcome: "paid" });
-    expect(await till.credits(customer.workspace)).toEqual({ bulk: 50 });
+    const nothing = { payment_status: "no_payment_required", amount_total: 0 };
+    expect(await till.send("x", checkoutFact(customer, it, nothing))).toMatchObject({ outcome: "does_not_fit" });
+    expect(await till.credits(customer.workspace)).toEqual({});
     expect(await paymentOf(db, it.session)).toMatchObject({ amount_minor: 0, purchase_id: it.purchase });
+    const other = await till.customer();
+    const trial = await till.checkout(other, { plan: await till.plan({ trial_days: 7 }) });
+    const begun = { mode: "subscription", subscription: `sub_${trial.session}`, ...nothing };
+    expect(await till.send("x", checkoutFact(other, trial, begun))).toMatchObject({ outcome: "paid" });
   });
 
   test("money of another currency is kept without effect, under an alarm, and its refund too", async ({ db }) => {

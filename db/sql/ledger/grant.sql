@@ -2,7 +2,7 @@
 -- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
 -- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused;
 --   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for; `side` from where it came:
---   issued, or of money payments or refund.
+--   issued, or of money payments, refund or referral; `promo` is the part of it that the house gives (side promo).
 -- Callers: worker, payments' and billing's routines
 create or replace function ledger.grant(
   owner_id uuid,
@@ -15,6 +15,7 @@ create or replace function ledger.grant(
   caused_by text,
   payment_id uuid default null,
   side text default 'issued',
+  promo bigint default 0,
   out transaction_id uuid,
   out lot_id uuid,
   out available bigint,
@@ -29,15 +30,20 @@ as $$
 declare
   v_account record;
   v_lot record;
-  v_sides text[] := array["grant".side];
-  v_lots uuid[];
-  v_amounts bigint[] := array[-"grant".amount];
+  v_sides text[] := '{}';
+  v_lots uuid[] := '{}';
+  v_amounts bigint[] := '{}';
 begin
   v_account := ledger.lock_account("grant".owner_id, "grant".unit);
   v_lot := ledger.add_lot("grant".owner_id, "grant".unit, "grant".pool, "grant".amount, v_account.debt,
     "grant".expires_at, "grant".payment_id);
   "grant".lot_id := v_lot.lot_id;
-  v_lots := array[v_lot.lot_id];
+  if "grant".amount > "grant".promo then
+    v_sides := v_sides || "grant".side; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || ("grant".promo - "grant".amount);
+  end if;
+  if "grant".promo > 0 then
+    v_sides := v_sides || 'promo'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || -"grant".promo;
+  end if;
   if v_lot.available > 0 then
     v_sides := v_sides || 'available'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || v_lot.available;
   end if;

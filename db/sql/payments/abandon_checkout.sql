@@ -1,5 +1,6 @@
 -- payments.abandon_checkout: the provider refused to make the purchase's session, for good: it is over, so that the next one may be
--- another. Guarantees: only the claim's holder says so. Locks: the workspace, then the purchase. Refuses: not_found.
+-- another. Guarantees: only the claim's holder says so; its promo code's redemption is another's again. Locks: the workspace, then
+-- the purchase, the redemption, the accounts of code and campaign. Refuses: not_found.
 -- Callers: worker
 create or replace function payments.abandon_checkout(
   inout id uuid,
@@ -20,6 +21,9 @@ begin
      set state = 'canceled', ended_at = ops.now(), check_due_at = null, lease_token = null, leased_until = null
    where p.id = abandon_checkout.id and p.state = 'pending' and p.provider_id is null
      and p.lease_token = abandon_checkout.token;
+  if found then
+    perform payments.release_redemption(abandon_checkout.id, 'abandon');
+  end if;
   select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
 end
 $$;

@@ -2,6 +2,7 @@
 -- session's status decides and not which event told it, so that they may come in any order.
 -- The purchase is found by the session; or, when we died before we had written that down, by its own id that the session
 -- carries, if the session's customer is the workspace's.
+-- One that is over unpaid gives its promo code's redemption back.
 -- Locks: the payment intent, the workspace, the purchase, then what follows. Refuses: SQLSTATE TG011 for a session that claims
 --   another workspace's purchase. Callers: ops.apply_event, payments.sync_checkout
 create or replace function payments.apply_checkout(provider text, fact jsonb, caused_by text)
@@ -46,12 +47,20 @@ begin
        set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
            check_due_at = null, lease_token = null
      where p.id = v_purchase.id and p.state = 'pending';
-    return case when found then 'expired' else 'known' end;
+    if not found then
+      return 'known';
+    end if;
+    perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    return 'expired';
   elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
     update payments.purchase p
        set state = 'canceled', ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null, lease_token = null
      where p.id = v_purchase.id and p.state = 'pending';
-    return case when found then 'payment_failed' else 'known' end;
+    if not found then
+      return 'known';
+    end if;
+    perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    return 'payment_failed';
   elsif apply_checkout.fact ->> 'status' = 'complete' then
     update payments.purchase p
        set awaits_payment = 'async', url = null, check_due_at = ops.now() + interval '6 hours'

@@ -1,5 +1,7 @@
 -- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
--- they are not there and nobody else has it. What has no price there (a top-up) is `amount_minor` in `session_currency`. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- What has no price there is `amount_minor` in `session_currency` altogether, for something called `name`: a top-up, and what is
+-- `discounted`, by a promo code or because it is one period of a plan. A plan's period is paid once (mode payment).
 -- `session_token` comes with a customer, or with the right to make one.
 -- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
 create or replace function payments.claim_checkout(
@@ -22,7 +24,9 @@ create or replace function payments.claim_checkout(
   out search_customer boolean,
   out session_token uuid,
   out amount_minor bigint,
-  out session_currency text
+  out session_currency text,
+  out discounted boolean,
+  out name text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -36,7 +40,8 @@ begin
   end if;
   perform people.lock_workspace(v_row.workspace_id);
   select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
-         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment, p.amount_minor, p.currency
+         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment, p.amount_minor, p.currency,
+         p.promo_code_id, p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
     into strict v_row
     from payments.purchase p
    where p.id = claim_checkout.id
@@ -47,7 +52,7 @@ begin
   claim_checkout.session_id := v_row.provider_id;
   claim_checkout.price_provider_id := billing.price_at_provider(v_row.price_id);
   claim_checkout.quantity := v_row.quantity;
-  claim_checkout.mode := case v_row.kind when 'subscription' then 'subscription' else 'payment' end;
+  claim_checkout.mode := case when v_row.is_collected then 'subscription' else 'payment' end;
   claim_checkout.trial_days := v_row.trial_days;
   claim_checkout.success_url := v_row.success_url;
   claim_checkout.cancel_url := v_row.cancel_url;
@@ -55,6 +60,8 @@ begin
   claim_checkout.created_at := v_row.created_at;
   claim_checkout.amount_minor := v_row.amount_minor;
   claim_checkout.session_currency := v_row.currency;
+  claim_checkout.discounted := v_row.promo_code_id is not null or v_row.kind = 'subscription' and not v_row.is_collected;
+  claim_checkout.name := case v_row.kind when 'balance_topup' then 'Balance' else billing.name_of(v_row.price_id) end;
   if v_row.state <> 'pending' or v_row.provider_id is not null then
     return;
   end if;

@@ -1,10 +1,12 @@
--- payments.finalize: a purchase was paid: its state, the payment and what it buys, in one (D1, D2), once, whoever says so and
--- how often (D3): money to the balance (D1), credits to the pool `bulk` (A5), tokens, or the plan's subscription with its first
--- period. A purchase of nothing
--- to pay counts. Money that came for one that we held for over is money: it buys what it was paid for. Money of another
--- currency, or for a balance of another amount, is kept without effect, under an alarm.
--- Locks: the caller holds the intent and the workspace; then the purchase, the subscription, the account.
--- Callers: payments.apply_checkout, payments.buy_from_balance, payments.record_topup
+-- payments.finalize: money came for a purchase: its state, the payment, its promo code's redemption, what it buys, the referrer's
+-- reward and the notice, in one (D1, D2), once, whoever says so and how often (D3), for every provider.
+-- What is paid once is paid to the cent, in its currency. What the provider collects by subscription may be less by a trial or more
+-- by a tax. Money that came after the purchase's end is money: it buys what it was paid for, if that can still be had.
+-- Money that does not fit is kept without effect, under an alarm, until the operator settles it (payments.settle_payment): a
+-- provider's session is over by it, while a purchase by hand stays open for the right money.
+-- Locks: the caller holds the intent and the workspace; then the purchase, the payment, the redemption, the accounts of code and
+--   campaign, the subscription, the workspace's accounts, the referrer's. Refuses: reference_used (with the purchase).
+-- Callers: payments.apply_checkout, payments.buy_from_balance, payments.record_topup, payments.confirm_purchase
 create or replace function payments.finalize(id uuid, fact jsonb, caused_by text)
   returns text
   language plpgsql volatile security definer set search_path = ''
@@ -14,42 +16,68 @@ declare
   v_payment uuid;
   v_subscription uuid;
   v_paid_at timestamptz := coalesce(billing.second_of(finalize.fact, 'created'), ops.now());
+  v_amount bigint := coalesce((finalize.fact ->> 'amount_total')::bigint, 0);
   v_fits boolean;
 begin
-  select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.pack_id, p.price_id, p.quantity, p.currency,
-         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id
+  select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.price_id, p.quantity, p.currency,
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id, p.parked_until,
+         p.kind = 'subscription' as is_plan,
+         p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
     into strict v_purchase
     from payments.purchase p
    where p.id = finalize.id
      for no key update;
-  if v_purchase.payment_id is not null then
+  -- By hand, another reference is other money.
+  if v_purchase.payment_id is not null and v_purchase.provider <> 'manual' then
     return 'known';
   end if;
-  v_fits := (finalize.fact ->> 'currency' is null or finalize.fact ->> 'currency' = v_purchase.currency)
-    -- What is paid for a pack or plan may be less by a code or more by a tax; a balance is what was paid, to the cent.
-    and (v_purchase.kind <> 'balance_topup' or (finalize.fact ->> 'amount_total')::bigint = v_purchase.amount_minor);
   v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider,
-    case v_purchase.kind when 'subscription' then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
+    case when v_purchase.provider = 'manual' then coalesce(finalize.fact ->> 'reference', v_purchase.provider_id)
+      when v_purchase.is_collected then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
       else v_purchase.provider_id end,
-    coalesce((finalize.fact ->> 'amount_total')::bigint, 0), coalesce(finalize.fact ->> 'currency', v_purchase.currency),
-    v_paid_at, false);
-  update payments.purchase p
-     set state = 'paid', payment_id = v_payment, ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null,
-         lease_token = null
-   where p.id = finalize.id;
-  update payments.payment p set purchase_id = finalize.id where p.id = v_payment;
+    v_amount, coalesce(finalize.fact ->> 'currency', v_purchase.currency), v_paid_at, false);
+  update payments.payment p set purchase_id = finalize.id
+   where p.id = v_payment and coalesce(p.purchase_id, finalize.id) = finalize.id;
+  if not found then
+    perform ops.refuse('reference_used', (
+      select jsonb_build_object('purchase_id', p.purchase_id) from payments.payment p where p.id = v_payment));
+  end if;
   if finalize.fact ->> 'payment_intent' is not null then
     perform payments.link_intent(v_purchase.provider, finalize.fact ->> 'payment_intent', v_payment);
   end if;
 
+  v_fits := v_purchase.payment_id is null
+    and coalesce(finalize.fact ->> 'currency', v_purchase.currency) = v_purchase.currency
+    and (v_purchase.is_collected or v_amount = v_purchase.amount_minor);
+  if v_fits and v_purchase.is_plan and not v_purchase.is_collected then
+    v_fits := billing.may_pay_period(v_purchase.workspace_id, v_purchase.price_id, v_purchase.quantity) is null;
+  end if;
+  if v_fits then
+    v_fits := payments.redeem(finalize.id, finalize.caused_by);
+  end if;
+  if v_fits or v_purchase.provider <> 'manual' then
+    update payments.purchase p
+       set state = 'paid', payment_id = v_payment, ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null,
+           lease_token = null, parked_until = null
+     where p.id = finalize.id;
+    if v_purchase.parked_until is not null then
+      perform ops.unpark('purchases_expire', finalize.id::text);
+    end if;
+  end if;
+
   if not v_fits then
+    if v_purchase.provider <> 'manual' then
+      perform payments.release_redemption(finalize.id, finalize.caused_by);
+    end if;
+    update payments.payment p set unsettled_at = ops.now() where p.id = v_payment;
     perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
       jsonb_build_object('currency', finalize.fact ->> 'currency', 'amount_minor', finalize.fact -> 'amount_total',
-        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor));
+        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor, 'state', v_purchase.state,
+        'payment_id', v_payment));
     -- It may have been refunded before we knew of it.
     perform payments.reckon(v_payment, finalize.caused_by);
     return 'does_not_fit';
-  elsif v_purchase.kind = 'subscription' then
+  elsif v_purchase.is_collected then
     if finalize.fact ->> 'subscription' is null then
       raise exception using errcode = 'TG011', message = 'a plan''s checkout names no subscription';
     end if;
@@ -59,19 +87,10 @@ begin
       invoice => finalize.fact ->> 'invoice', paid_at => v_paid_at, payment_id => v_payment, caused_by => finalize.caused_by);
     update payments.purchase p set subscription_id = v_subscription where p.id = finalize.id;
     update payments.payment p set subscription_id = v_subscription where p.id = v_payment;
-  elsif v_purchase.kind = 'balance_topup' then
-    perform ledger.grant(
-      owner_id => v_purchase.workspace_id, unit => v_purchase.currency, pool => 'balance', amount => v_purchase.amount_minor,
-      expires_at => null, reason => null, idempotency_key => 'tg:purchase:' || finalize.id, caused_by => finalize.caused_by,
-      payment_id => v_payment, side => 'payments');
   else
-    perform ledger.grant(
-      owner_id => v_purchase.workspace_id,
-      unit => case v_purchase.kind when 'retail_token' then 'retail_token' else 'credit' end, pool => 'bulk',
-      amount => billing.pack_quantity(v_purchase.pack_id) * v_purchase.quantity, expires_at => null, reason => null,
-      idempotency_key => 'tg:purchase:' || finalize.id, caused_by => finalize.caused_by, payment_id => v_payment);
+    perform payments.deliver(finalize.id, v_payment, finalize.caused_by);
   end if;
-  perform payments.reckon(v_payment, finalize.caused_by);
+  perform payments.complete(finalize.id, v_payment, finalize.caused_by);
   return 'paid';
 end
 $$;

@@ -57,9 +57,13 @@ begin
   update payments.purchase p
      set state = case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end
-   where p.id = v_payment.purchase_id and p.state in ('paid', 'partly_refunded', 'refunded')
+   where p.id = v_payment.purchase_id and p.payment_id = reckon.id and p.state in ('paid', 'partly_refunded', 'refunded')
      and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end;
+  -- Of money that was kept without effect and has gone back, nothing is left to decide.
+  if v_refunded >= v_payment.amount_minor and v_refunded > 0 then
+    perform payments.mark_settled(reckon.id);
+  end if;
   perform payments.reckon_reward(reckon.id, reckon.caused_by);
 end
 $$;

@@ -25,10 +25,10 @@ begin
   record_topup.created_at := ops.now();
   record_topup.id := uuidv7();
   insert into payments.purchase
-    (id, workspace_id, kind, provider, state, quantity, amount_minor, currency, trial_days, provider_id, expires_at, created_at)
+    (id, workspace_id, kind, provider, state, quantity, list_minor, amount_minor, currency, trial_days, provider_id, expires_at, created_at)
   values
     (record_topup.id, record_topup.workspace_id, 'balance_topup', 'manual', 'pending', 1, record_topup.amount_minor,
-     record_topup.currency, 0, record_topup.reference, record_topup.created_at, record_topup.created_at)
+     record_topup.amount_minor, record_topup.currency, 0, record_topup.reference, record_topup.created_at, record_topup.created_at)
   on conflict on constraint purchase_provider_id_once do nothing;
   if not found then
     select p.id, p.workspace_id, p.amount_minor, p.currency, p.created_at into strict v_known
@@ -41,6 +41,7 @@ begin
     record_topup.id := v_known.id;
     record_topup.created_at := v_known.created_at;
   else
+    -- Refuses a reference under which money came for a purchase (payments.confirm_purchase).
     perform payments.finalize(record_topup.id,
       jsonb_build_object('amount_total', record_topup.amount_minor, 'currency', record_topup.currency), record_topup.caused_by);
     perform ops.record_change(

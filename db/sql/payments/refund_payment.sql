@@ -49,6 +49,7 @@ begin
     perform ledger.grant(owner_id => refund_payment.workspace_id, unit => v_payment.currency, pool => 'balance',
       amount => refund_payment.amount_minor, expires_at => null, reason => refund_payment.reason,
       idempotency_key => 'tg:refund:' || refund_payment.id, caused_by => refund_payment.caused_by, side => 'refund');
+    perform billing.wake_renewal(refund_payment.workspace_id);
   end if;
   perform ops.record_change(
     workspace_id => refund_payment.workspace_id, actor => refund_payment.caused_by, action => 'payment.refund',

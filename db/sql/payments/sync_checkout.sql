@@ -20,9 +20,12 @@ begin
     update payments.purchase p
        set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
            check_due_at = null, lease_token = null
-     where p.id = sync_checkout.id and p.state = 'pending'
+     where p.id = sync_checkout.id and p.provider = 'stripe' and p.state = 'pending'
        and (p.provider_id is null and (p.leased_until is null or p.leased_until <= ops.now())
          or p.expires_at + interval '1 day' <= ops.now());
+    if found then
+      perform payments.release_redemption(sync_checkout.id, 'sync');
+    end if;
   else
     perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
   end if;

@@ -52,8 +52,8 @@ export const balance: Mutation[] = [
   },
   {
     guard: "a frozen workspace buys nothing from its balance",
-    routine: "payments.buy_from_balance",
-    changes: [["if v_access.refusal is not null then", "if false then"]],
+    routine: "payments.admit_buyer",
+    changes: [["if v_access.refusal is not null", "if false"]],
     probe: async (lab) => {
       const { buy, of } = await shop(lab, 1500);
       await call(lab.db, "people.freeze_workspace", { ...of, reason: "x" });
@@ -79,7 +79,7 @@ export const balance: Mutation[] = [
   {
     guard: "D1 a balance is what was paid, to the cent",
     routine: "payments.finalize",
-    changes: [["and (v_purchase.kind <> 'balance_topup' or", "and (true or"]],
+    changes: [["v_amount = v_purchase.amount_minor", "true"]],
     probe: async (lab) => {
       const { till, customer, of, balance: left } = await shop(lab, 0);
       const { id } = await call<{ id: string }>(lab.db, "payments.start_checkout", {

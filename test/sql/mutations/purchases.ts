@@ -116,8 +116,8 @@ export const purchases: Mutation[] = [
   },
   {
     guard: "of two checkouts for plans one is open",
-    routine: "payments.start_checkout",
-    changes: [["if found and (v_open.price_id, v_open.quantity)", "if false and (v_open.price_id, v_open.quantity)"]],
+    routine: "payments.open_plan",
+    changes: [["if (v_open.provider,", "if false and (v_open.provider,"]],
     probe: async (lab) => {
       const till = new Till(lab.db);
       const [one, other, { workspace }] = [await till.plan(), await till.plan(), await till.customer()];
@@ -146,7 +146,7 @@ export const purchases: Mutation[] = [
   },
   {
     guard: "a frozen workspace buys nothing",
-    routine: "payments.start_checkout",
+    routine: "payments.admit_buyer",
     changes: [["if v_access.refusal is not null", "if false"]],
     probe: async (lab) => {
       const till = new Till(lab.db);
@@ -169,7 +169,7 @@ export const purchases: Mutation[] = [
   {
     guard: "A5 a purchase is paid once",
     routine: "payments.finalize",
-    changes: [["if v_purchase.payment_id is not null then", "if false then"]],
+    changes: [["if v_purchase.payment_id is not null and", "if false and"]],
     probe: async (lab) => {
       const { send } = await bought(lab, {});
       await send();
