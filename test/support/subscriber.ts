@@ -81,6 +81,11 @@ export class Subscriber {
     return new Subscriber(db, this.workspace);
   }
 
+  /** Another workspace, seen so. */
+  of(workspace: string): Subscriber {
+    return new Subscriber(this.db, workspace);
+  }
+
   topup(amount_minor: number, reference: string = randomUUID()) {
     return call<{ payment_id: string; available: number }>(this.db, "payments.record_topup", {
       workspace_id: this.workspace,

@@ -23,7 +23,7 @@ begin
          array_agg(billing.next_notice('active', d.starts_at, d.ends_at, v_now)) as notices,
          array_agg('tg:renewal:' || d.id || ':' || d.number) as keys,
          array_agg('renewal:' || d.id || ':' || d.number) as names,
-         array_agg(d.given) as given, array_agg(d.follows) as follows
+         array_agg(d.given) as given, array_agg(d.after_trial) as after_trial, array_agg(d.follows) as follows
     into v_due
     from (select n.*, billing.period_starts_at(n.anchor, n.every, n.number + 1 - n.anchor_number) as ends_at
             from (select s.id, s.workspace_id, s.period_number + 1 as number, s.current_period_end as starts_at, s.cancel_at,
@@ -33,12 +33,15 @@ begin
                          -- Another interval is reckoned from its own beginning; numbers go on.
                          case when m.moves then s.current_period_end else s.anchor end as anchor,
                          case when m.moves then s.period_number + 1 else s.anchor_number end as anchor_number,
-                         p.included_credits > 0 or s.renewed_from is not null as given,
+                         p.included_credits > 0 or s.renewed_from is not null or t.after as given, t.after as after_trial,
                          s.state <> 'active' or r.plan_id <> s.plan_id or s.next_quantity is not null as follows
                     from billing.subscription s
                     join billing.price o on o.id = s.price_id
                     join billing.price r on r.id = coalesce(s.next_price_id, s.price_id)
                     join billing.plan p on p.id = r.plan_id
+                    join billing.plan q on q.id = s.plan_id
+                   -- What was given to be tried ends with the trial, whatever comes.
+                   cross join lateral (select s.state = 'trialing' and q.included_credits > 0 as after) t
                    cross join lateral (
                      select (o.interval_unit, o.interval_count) <> (r.interval_unit, r.interval_count) as moves) m
                    where s.id = any (renew_due.ids) and s.renew_at <= v_now and s.expire_at > v_now) n) d
@@ -90,13 +93,14 @@ begin
      where s.id = d.id and d.id = any (v_paid);
     perform messages.enqueue_many('notice', 'subscription_renewed', v_row.workspaces, v_row.keys, v_row.bodies);
     for v_row in
-      select d.id, d.workspace_id, d.number, d.payment, d.given, d.follows
-        from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.payments, v_due.given, v_due.follows)
-          d(id, workspace_id, number, payment, given, follows)
+      select d.id, d.workspace_id, d.number, d.payment, d.given, d.after_trial, d.follows
+        from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.payments, v_due.given, v_due.after_trial, v_due.follows)
+          d(id, workspace_id, number, payment, given, after_trial, follows)
        where d.id = any (v_paid) and (d.given or d.follows)
     loop
       if v_row.given then
-        perform billing.give_paid_period(v_row.id, v_row.workspace_id, v_row.number, v_row.payment, 'sweep:auto_renew');
+        perform billing.give_paid_period(v_row.id, v_row.workspace_id, v_row.number, v_row.payment, 'sweep:auto_renew',
+          v_row.after_trial);
       end if;
       if v_row.follows then
         perform billing.follow(v_row.workspace_id);

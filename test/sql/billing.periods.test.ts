@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import { expect } from "vitest";
+import { advance, outcome, refusal, rows } from "../support/scenario.ts";
+import { Subscriber, soldPlan, sweepAll, timeOf, travelTo } from "../support/subscriber.ts";
+import { Till, subscriptionFact } from "../support/till.ts";
+import { test } from "../support/sql.ts";
+
+// What a period that is paid for gives, whenever it is paid: on time, in advance, late, and when no sweep ran.
+
+const day = 86_400_000;
+
+/** How many days a subscription is paid for from now on, rounded. */
+async function daysLeft(of: Subscriber): Promise<number> {
+  const [now, { current_period_end }] = [await timeOf(of.db), await of.standing()];
+  return Math.round((Date.parse(current_period_end) - Date.parse(now)) / day);
+}
+
+/** What is left of its credits, by pool. */
+const credits = (of: Subscriber) => new Till(of.db).credits(of.workspace);
+
+test("D20 thirty days after a year of months are thirty days more: a month is no length of time", async ({ db }) => {
+  const [monthly, daily] = [await soldPlan(db, { grace_days: 5 }), await soldPlan(db, { every: [30, "day"] })];
+  const of = await Subscriber.make(db, 0);
+  for (let month = 0; month < 14; month += 1) await of.pay(monthly);
+  await travelTo(db, (await of.standing()).current_period_end);
+  await sweepAll(db, "auto_renew");
+  expect(await of.standing()).toMatchObject({ state: "past_due", period_number: 14 });
+  await of.pay(daily);
+  expect([await daysLeft(of), (await of.standing()).period_number]).toEqual([30, 15]);
+});
+
+test("D7 a period that is paid for after the end that no sweep has seen begins now, and nothing is paid for the past", async ({
+  db,
+}) => {
+  const [plan, other] = [await soldPlan(db), await soldPlan(db, { every: [2, "week"] })];
+  const [same, moved] = [await Subscriber.make(db), await Subscriber.make(db)];
+  for (const of of [same, moved]) await of.pay(plan, { auto_renew: false });
+  const { keys } = await same.access();
+  await advance(db, "100 days");
+  expect((await same.access()).until).toBeNull();
+  await same.pay(plan);
+  await moved.pay(other, { auto_renew: false });
+  expect(await daysLeft(same)).toBeGreaterThanOrEqual(28);
+  expect(await daysLeft(moved)).toBe(14);
+  expect(await same.standing()).toMatchObject({
+    period_number: 2,
+    renew_at: (await same.standing()).current_period_end,
+  });
+  expect((await moved.standing()).renew_at).toBeNull();
+  await sweepAll(db, "expire");
+  // D19: nobody had taken it away.
+  expect(await same.access()).toEqual({ keys, states: ["pending"], until: (await same.standing()).current_period_end });
+});
+
+test("D7 a period that is paid for while its renewal is due, and is not tried yet, takes its place", async ({ db }) => {
+  const plan = await soldPlan(db, { every: [1, "day"], grace_days: 6, included_credits: 5 });
+  const of = await Subscriber.make(db);
+  await of.pay(plan);
+  const end = (await of.standing()).current_period_end;
+  await advance(db, "36 hours");
+  await of.pay(plan);
+  expect(await of.standing()).toMatchObject({ state: "active", period_number: 2, current_period_start: end });
+  await advance(db, "3 days");
+  await of.pay(plan);
+  expect([await daysLeft(of), (await of.standing()).period_number]).toEqual([1, 3]);
+  expect(await refusal(of.pay(plan))).toEqual({ code: "subscription_exists", state: "active" });
+});
+
+test("D8 what a trial's plan gave ends with the trial, also where the plan that is paid for gives nothing", async ({
+  db,
+}) => {
+  const [tried, plain] = [await soldPlan(db, { trial_days: 7, included_credits: 30 }), await soldPlan(db)];
+  const [bought, renewed] = [await Subscriber.make(db), await Subscriber.make(db, 600)];
+  await bought.tryOut(tried);
+  await renewed.tryOut(tried, { auto_renew: true });
+  expect(await credits(bought)).toEqual({ subscription: 30 });
+  await bought.pay(plain);
+  expect(await credits(bought)).toEqual({});
+  await renewed.renewal(true, { plan: plain });
+  await advance(db, "7 days 1 minute");
+  await sweepAll(db, "auto_renew");
+  expect(await renewed.standing()).toMatchObject({ state: "active", period_number: 1 });
+  expect([await credits(renewed), await renewed.cents()]).toEqual([{}, 100]);
+});
+
+test("what was arranged for after a period comes after those that are paid for in advance", async ({ db }) => {
+  const [plan, next] = [await soldPlan(db), await soldPlan(db, { amount: 300 })];
+  const of = await Subscriber.make(db, 2000);
+  await of.pay(plan);
+  await of.change("downgrade", next, 2);
+  await of.pay(plan);
+  const { current_period_end } = await of.standing();
+  const scheduled = () =>
+    rows(db, "select next_price_id, next_price_at, next_quantity from billing.subscription where workspace_id = $1", [
+      of.workspace,
+    ]);
+  expect(await scheduled()).toEqual([
+    { next_price_id: next.price, next_price_at: current_period_end, next_quantity: 2 },
+  ]);
+  await travelTo(db, current_period_end);
+  await sweepAll(db, "auto_renew");
+  expect([await of.cents(), (await of.standing()).period_number]).toEqual([1400, 3]);
+  expect(await scheduled()).toEqual([{ next_price_id: null, next_price_at: null, next_quantity: null }]);
+});
