@@ -66,6 +66,23 @@ test("D7 a period that is paid for while its renewal is due, and is not tried ye
   expect(await refusal(of.pay(plan))).toEqual({ code: "subscription_exists", state: "active" });
 });
 
+test("D9 who cannot pay yet is let in for its grace, whether a sweep has said that it owes or not", async ({ db }) => {
+  const [plan, hard] = [await soldPlan(db, { grace_days: 3 }), await soldPlan(db)];
+  const [of, other] = [await Subscriber.make(db), await Subscriber.make(db)];
+  await of.pay(plan);
+  await other.pay(hard);
+  const end = Date.parse((await of.standing()).current_period_end);
+  await travelTo(db, (await other.standing()).current_period_end);
+  const before = (await of.access()).until;
+  expect(Date.parse(before ?? "") - end).toBe(3 * day);
+  expect((await other.access()).until).toBeNull();
+  await sweepAll(db, "auto_renew");
+  expect(await of.standing()).toMatchObject({ state: "past_due" });
+  expect((await of.access()).until).toBe(before);
+  await advance(db, "3 days");
+  expect((await of.access()).until).toBeNull();
+});
+
 test("D8 what a trial's plan gave ends with the trial, also where the plan that is paid for gives nothing", async ({
   db,
 }) => {
