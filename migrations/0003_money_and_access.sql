@@ -8,7 +8,22 @@ grant usage on schema "access" to tollgate_worker;
 -- @drop routine billing.create_plan
 drop function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text);
 
--- @tables access.key, access.stray, billing.plan, billing.subscription, billing.trial, messages.broadcast, messages.circuit, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
+-- @drop routine ledger.grant
+drop function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text);
+
+-- @drop routine messages.enqueue
+drop function "messages"."enqueue"(text, text, uuid, text, jsonb);
+
+-- @drop routine payments.buy_from_balance
+drop function "payments"."buy_from_balance"(uuid, text, text, integer, text);
+
+-- @drop routine payments.claim_checkout
+drop function "payments"."claim_checkout"(uuid);
+
+-- @drop routine payments.start_checkout
+drop function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint);
+
+-- @tables access.key, access.stray, billing.plan, billing.subscription, billing.trial, ledger.hold, messages.broadcast, messages.circuit, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, ops.alarm, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -92,6 +107,7 @@ CREATE TABLE "access"."key" (
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "key_pk" PRIMARY KEY("id"),
 	CONSTRAINT "key_once" UNIQUE("key"),
+	CONSTRAINT "key_activated_when_active" CHECK (state in ('removing', 'removed') or (state = 'active') = (activated_at is not null)),
 	CONSTRAINT "key_revoked_when_not_live" CHECK ((state in ('pending', 'active')) = (revoked_at is null)),
 	CONSTRAINT "key_removed_when_removed" CHECK ((state = 'removed') = (removed_at is not null))
 );
@@ -114,8 +130,8 @@ CREATE TABLE "payments"."promo_code" (
 	CONSTRAINT "promo_code_form" CHECK (code ~ '^[A-Z0-9][A-Z0-9_-]{1,49}$'),
 	CONSTRAINT "promo_code_one_way" CHECK ((percent is null) <> (amounts_minor is null)),
 	CONSTRAINT "promo_code_percent_within" CHECK (percent between 1 and 100),
-	CONSTRAINT "promo_code_amount_each" CHECK (amounts_minor is null or cardinality(amounts_minor) = cardinality(currencies)
-        and cardinality(amounts_minor) > 0 and 0 < all (amounts_minor)),
+	CONSTRAINT "promo_code_amount_each" CHECK (amounts_minor is null or (cardinality(amounts_minor) = cardinality(currencies)
+        and cardinality(amounts_minor) > 0 and 0 < all (amounts_minor)) is true),
 	CONSTRAINT "promo_code_per_workspace_positive" CHECK (per_workspace > 0),
 	CONSTRAINT "promo_code_window" CHECK ((ends_at > starts_at) is not false and isfinite(starts_at) and isfinite(ends_at))
 );
@@ -206,6 +222,7 @@ ALTER TABLE "payments"."purchase" ADD COLUMN "discount_minor" "ledger"."amount" 
 ALTER TABLE "payments"."purchase" ADD COLUMN "promo_code_id" uuid;
 ALTER TABLE "payments"."purchase" ADD COLUMN "collection" text;
 ALTER TABLE "payments"."purchase" ADD COLUMN "auto_renew" boolean;
+ALTER TABLE "payments"."purchase" ADD COLUMN "parked_until" timestamp with time zone;
 ALTER TABLE "billing"."subscription" ADD COLUMN "anchor" timestamp with time zone;
 ALTER TABLE "billing"."subscription" ADD COLUMN "anchor_number" integer;
 ALTER TABLE "billing"."subscription" ADD COLUMN "period_number" integer;
@@ -233,6 +250,8 @@ CREATE INDEX "reward_of_workspace" ON "payments"."reward" USING btree ("workspac
 CREATE INDEX "reward_of_referrer" ON "payments"."reward" USING btree ("referrer_id","payment_id");
 CREATE INDEX "webhook_event_age" ON "messages"."webhook_event" USING btree ("created_at");
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_promo_code" FOREIGN KEY ("promo_code_id") REFERENCES "payments"."promo_code"("id") ON DELETE no action ON UPDATE no action;
+CREATE INDEX "alarm_closed" ON "ops"."alarm" USING btree ("closed_at") WHERE closed_at is not null;
+CREATE INDEX "hold_ended" ON "ledger"."hold" USING btree ("ended_at") WHERE ended_at is not null;
 CREATE INDEX "outbox_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","id");
 CREATE INDEX "outbox_of_broadcast" ON "messages"."outbox" USING btree ("broadcast_id","state");
 CREATE INDEX "purchase_by_hand_due" ON "payments"."purchase" USING btree ("expires_at","id") WHERE state = 'pending' and provider = 'manual';
@@ -253,16 +272,66 @@ ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_of_balance_exp
         and (ended_at is null or renew_at is null and notice_at is null));
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_instants_finite" CHECK (isfinite(anchor) and isfinite(current_period_end) and isfinite(renew_at) and isfinite(expire_at));
 
+-- @routine access.confirm
+-- access.confirm: whoever provisions says that it is done: a key that was pending is there (`active`), one that was removing is gone
+-- (`removed`). What the outbox had to say of it is answered by that.
+-- Guarantees: one guarded UPDATE (C1); saying it again changes nothing; an audit row in the same statement, where it changed something.
+-- Refuses: not_found; key_moved_on (with its state): `active` of one that was revoked meanwhile, `removed` of one that lives.
+-- Locks: the key, then the outbox. Callers: worker
+create or replace function access.confirm(
+  inout id uuid,
+  inout state text,
+  caused_by text,
+  out activated_at timestamptz,
+  out revoked_at timestamptz,
+  out removed_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace_id uuid;
+  v_row record;
+begin
+  update access.key k
+     set state = confirm.state,
+         activated_at = case confirm.state when 'active' then ops.now() else k.activated_at end,
+         removed_at = case confirm.state when 'removed' then ops.now() end
+   where k.id = confirm.id
+     and k.state = case confirm.state when 'active' then 'pending' when 'removed' then 'removing' end
+  returning k.workspace_id into v_workspace_id;
+  if found then
+    perform messages.answer('provisioner', case confirm.state when 'active' then 'add:' else 'remove:' end || confirm.id);
+    perform ops.record_change(
+      workspace_id => v_workspace_id, actor => confirm.caused_by, action => 'access_key.confirm',
+      subject => 'access_key:' || confirm.id, detail => jsonb_build_object('state', confirm.state));
+  end if;
+  select k.state, k.activated_at, k.revoked_at, k.removed_at into v_row from access.key k where k.id = confirm.id;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_row.state <> confirm.state then
+    perform ops.refuse('key_moved_on', jsonb_build_object('state', v_row.state));
+  end if;
+  confirm.activated_at := v_row.activated_at;
+  confirm.revoked_at := v_row.revoked_at;
+  confirm.removed_at := v_row.removed_at;
+end
+$$;
+revoke all on function "access"."confirm"(uuid, text, text) from public, tollgate_worker;
+grant execute on function "access"."confirm"(uuid, text, text) to tollgate_worker;
+
 -- @routine access.follow
 -- access.follow: which of a workspace's subscriptions is to have a key (null: none). Its first key is made, and the provisioner is told
 -- to add it; every other one of the workspace's that lives is revoked, and the provisioner is told to remove it. Both in the
 -- statement that says so (D18).
--- Guarantees: a subscription that is paid on keeps the key that it has (D19); saying the same again changes nothing.
+-- Guarantees: a subscription that is paid on keeps the key that it has (D19), by the index key_live_once and no look before; saying the
+--   same again changes nothing. A key that was revoked is not added afterwards: what was to add it is not sent any more, and what
+--   removes it waits until whoever is sending that has done.
 -- Locks: the caller holds the workspace's row; then the keys, then the outbox. Callers: billing.follow
 create or replace function access.follow(workspace_id uuid, subscription_id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
+#variable_conflict use_column
 declare
   v_key record;
 begin
@@ -273,17 +342,19 @@ begin
     returning k.id, k.key
   loop
     perform messages.enqueue('provisioner', 'remove_key', follow.workspace_id, 'remove:' || v_key.id,
-      jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+      jsonb_build_object('key_id', v_key.id, 'key', v_key.key),
+      due_at => messages.cancel('provisioner', 'add:' || v_key.id));
   end loop;
-  if follow.subscription_id is not null and not exists (
-    select from access.key k where k.subscription_id = follow.subscription_id and k.state in ('pending', 'active')
-  ) then
+  if follow.subscription_id is not null then
     -- Random, all 122 bits: whoever has it is let in.
     insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
     values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
-    returning k.id, k.key into strict v_key;
-    perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
-      jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+    on conflict (subscription_id) where state in ('pending', 'active') do nothing
+    returning k.id, k.key into v_key;
+    if found then
+      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
+        jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+    end if;
   end if;
 end
 $$;
@@ -952,6 +1023,23 @@ end
 $$;
 revoke all on function "billing"."may_pay_period"(uuid, uuid, integer) from public, tollgate_worker;
 
+-- @routine billing.name_of
+-- billing.name_of: what is sold at this price is called. Callers: payments.quote, payments.claim_checkout
+create or replace function billing.name_of(price_id uuid)
+  returns text
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(p.name, k.name)
+      from billing.price r
+      left join billing.plan p on p.id = r.plan_id
+      left join billing.pack k on k.id = r.pack_id
+     where r.id = name_of.price_id);
+end
+$$;
+revoke all on function "billing"."name_of"(uuid) from public, tollgate_worker;
+
 -- @routine billing.next_notice
 -- billing.next_notice: when a customer hears next, after this moment, that a period of his ends: 7, 3 and 1 days before; of a trial 3
 -- and 1. Not of days that the period does not have; null: no more. Callers: billing's routines
@@ -1011,8 +1099,8 @@ revoke all on function "billing"."notice_due"(uuid[]) from public, tollgate_work
 -- @routine billing.paid_until
 -- billing.paid_until: until when a subscription lets its customer in, as far as is known now; null: it does not. Right without any sweep.
 -- Of ours: to its period's end; owing, to the end of its grace; where its renewal is due and was not tried yet, for as long as it may
--- still be, if the balance has the price, and else to the end of the grace that it will have (a trial has none). Of a provider's: a day longer than its period (its word may be late), and owing, the
--- plan's grace. Callers: access' routines and the Worker's reads of access
+-- still be, if the balance has the price, and for its grace, if it has not: as the renewal will leave it. Of a provider's: a day longer
+-- than its period (its word may be late), and owing, the plan's grace. Callers: worker
 create or replace function billing.paid_until(subscription_id uuid)
   returns timestamptz
   language plpgsql stable security definer set search_path = ''
@@ -1037,7 +1125,7 @@ begin
       v_until := case
         when (select b.available >= v_row.amount from ledger.balance_of(v_row.workspace_id, v_row.currency) b) then v_row.expire_at
         when v_row.state = 'active' then v_until + make_interval(days => v_row.grace_days)
-        else v_until end;
+        end;
     end if;
   elsif v_row.state in ('active', 'trialing') then
     v_until := coalesce(v_row.current_period_end, v_row.created_at) + interval '1 day';
@@ -1048,6 +1136,7 @@ begin
 end
 $$;
 revoke all on function "billing"."paid_until"(uuid) from public, tollgate_worker;
+grant execute on function "billing"."paid_until"(uuid) to tollgate_worker;
 
 -- @routine billing.pay_period
 -- billing.pay_period: a period of a price was paid for, by itself or from the balance: a subscription of ours begins with it; or the one
@@ -1848,6 +1937,168 @@ end
 $$;
 revoke all on function "ledger"."charge_many"(uuid[], text[], bigint[], text[], text, text, text) from public, tollgate_worker;
 
+-- @routine ledger.grant
+-- ledger.grant: gives `amount` to an account, in a pool, optionally until `expires_at`. Debt is paid first.
+-- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
+-- Locks: account, then its lots. Refuses: expires_in_past, idempotency_key_expired, idempotency_key_reused;
+--   balance_limit_exceeded. `payment_id` names the payment that a refund would take it back for; `side` from where it came:
+--   issued, or of money payments, refund or referral; `promo` is the part of it that the house gives (side promo).
+-- Callers: worker, payments' and billing's routines
+create or replace function ledger.grant(
+  owner_id uuid,
+  unit text,
+  pool text,
+  amount bigint,
+  expires_at timestamptz,
+  reason text,
+  idempotency_key text,
+  caused_by text,
+  payment_id uuid default null,
+  side text default 'issued',
+  promo bigint default 0,
+  out transaction_id uuid,
+  out lot_id uuid,
+  out available bigint,
+  out held bigint,
+  out debt bigint,
+  out pools text[],
+  out pool_available bigint[],
+  out pool_expires_at timestamptz[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_account record;
+  v_lot record;
+  v_sides text[] := '{}';
+  v_lots uuid[] := '{}';
+  v_amounts bigint[] := '{}';
+begin
+  v_account := ledger.lock_account("grant".owner_id, "grant".unit);
+  v_lot := ledger.add_lot("grant".owner_id, "grant".unit, "grant".pool, "grant".amount, v_account.debt,
+    "grant".expires_at, "grant".payment_id);
+  "grant".lot_id := v_lot.lot_id;
+  if "grant".amount > "grant".promo then
+    v_sides := v_sides || "grant".side; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || ("grant".promo - "grant".amount);
+  end if;
+  if "grant".promo > 0 then
+    v_sides := v_sides || 'promo'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || -"grant".promo;
+  end if;
+  if v_lot.available > 0 then
+    v_sides := v_sides || 'available'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || v_lot.available;
+  end if;
+  if v_lot.debt_paid > 0 then
+    v_sides := v_sides || 'debt'::text; v_lots := v_lots || v_lot.lot_id; v_amounts := v_amounts || v_lot.debt_paid;
+  end if;
+  "grant".transaction_id := ledger.post("grant".owner_id, "grant".unit, 'grant', "grant".amount, v_sides, v_lots,
+    v_amounts, "grant".idempotency_key, "grant".caused_by, "grant".reason);
+
+  select b.* into "grant".available, "grant".held, "grant".debt, "grant".pools, "grant".pool_available, "grant".pool_expires_at
+    from ledger.balance_of("grant".owner_id, "grant".unit) b;
+end
+$$;
+revoke all on function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text, bigint) from public, tollgate_worker;
+grant execute on function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text, bigint) to tollgate_worker;
+
+-- @routine ledger.holds_retire
+-- ledger.holds_retire: drops holds that ended 400 days ago. What they moved stays in their transactions, for ever.
+-- Callers: worker (sweep holds_retire)
+create or replace function ledger.holds_retire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with old as materialized (
+    select h.ctid from ledger.hold h
+     where h.ended_at <= (select ops.now()) - interval '400 days'
+     order by h.ended_at
+     limit holds_retire.batch
+       for update skip locked
+  )
+  delete from ledger.hold h using old where h.ctid = old.ctid;
+  get diagnostics holds_retire.processed = row_count;
+  holds_retire.failed := 0;
+  holds_retire.more := holds_retire.processed = holds_retire.batch;
+end
+$$;
+revoke all on function "ledger"."holds_retire"(integer) from public, tollgate_worker;
+grant execute on function "ledger"."holds_retire"(integer) to tollgate_worker;
+
+-- @routine messages.answer
+-- messages.answer: its receiver has done what a message asks, and said so itself: one that is being sent was delivered, one that waits
+-- or could not be sent need not be (canceled). Guarantees: answered again, or of a message that is no longer kept, it changes nothing.
+-- Locks: the message. Callers: access.confirm
+create or replace function messages.answer(channel text, dedupe_key text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o
+     set state = case o.state when 'sending' then 'delivered' else 'canceled' end,
+         due_at = null, lease_token = null, leased_until = null, settled_at = ops.now()
+   where o.channel = answer.channel and o.dedupe_key = answer.dedupe_key and o.state in ('queued', 'sending', 'dead')
+  returning o.id, old.state into v_message;
+  if found and v_message.state = 'dead' then
+    perform ops.close_alarm('message_dead', v_message.id::text);
+  end if;
+end
+$$;
+revoke all on function "messages"."answer"(text, text) from public, tollgate_worker;
+
+-- @routine messages.cancel
+-- messages.cancel: what a message says is no longer to be said: it is not sent any more, not again, and not by a person's retry.
+-- Answers until when somebody who has claimed it may still be sending it; null: nobody is.
+-- Guarantees: whoever has claimed it neither settles nor fails it any more. One that was delivered stays so; none is no fault.
+-- Locks: the message. Callers: access.follow
+create or replace function messages.cancel(channel text, dedupe_key text, out leased_until timestamptz)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o
+     set state = 'canceled', due_at = null, lease_token = null, leased_until = null, settled_at = ops.now()
+   where o.channel = cancel.channel and o.dedupe_key = cancel.dedupe_key and o.state in ('queued', 'sending', 'dead')
+  returning o.id, old.state, old.leased_until into v_message;
+  if found then
+    cancel.leased_until := v_message.leased_until;
+    if v_message.state = 'dead' then
+      perform ops.close_alarm('message_dead', v_message.id::text);
+    end if;
+  end if;
+end
+$$;
+revoke all on function "messages"."cancel"(text, text) from public, tollgate_worker;
+
+-- @routine messages.enqueue
+-- messages.enqueue: a message for the outside, in the statement that causes it. Once per channel and dedupe key. Due at once, or at
+-- `due_at`. Callers: every routine that has something to say to the outside
+create or replace function messages.enqueue(
+  channel text,
+  kind text,
+  workspace_id uuid,
+  dedupe_key text,
+  body jsonb,
+  due_at timestamptz default null
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into messages.outbox (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at)
+  values (uuidv7(), enqueue.channel, enqueue.kind, enqueue.workspace_id, enqueue.dedupe_key, enqueue.body, 'queued',
+          greatest(enqueue.due_at, ops.now()), ops.now())
+  on conflict on constraint outbox_dedupe_once do nothing;
+end
+$$;
+revoke all on function "messages"."enqueue"(text, text, uuid, text, jsonb, timestamptz) from public, tollgate_worker;
+
 -- @routine messages.enqueue_many
 -- messages.enqueue_many: messages.enqueue for many at once: message i is about `workspace_ids[i]`, by `dedupe_keys[i]`, and
 -- says `bodies[i]`. Those whose key is known already, or comes twice here, are there once.
@@ -1897,6 +2148,34 @@ end
 $$;
 revoke all on function "messages"."lag_seconds"() from public, tollgate_worker;
 
+-- @routine ops.alarms_expire
+-- ops.alarms_expire: drops alarms that were closed 400 days ago. What was done about them is in the audit.
+-- Callers: worker (sweep alarms_expire)
+create or replace function ops.alarms_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with old as materialized (
+    select a.ctid from ops.alarm a
+     where a.closed_at <= (select ops.now()) - interval '400 days'
+     order by a.closed_at
+     limit alarms_expire.batch
+       for update skip locked
+  )
+  delete from ops.alarm a using old where a.ctid = old.ctid;
+  get diagnostics alarms_expire.processed = row_count;
+  alarms_expire.failed := 0;
+  alarms_expire.more := alarms_expire.processed = alarms_expire.batch;
+end
+$$;
+revoke all on function "ops"."alarms_expire"(integer) from public, tollgate_worker;
+grant execute on function "ops"."alarms_expire"(integer) to tollgate_worker;
+
 -- @routine ops.unpark_many
 -- ops.unpark_many: ops.unpark for many rows of one sweep at once: of those that are parked, the failure is no longer open.
 -- Where the sweep has nothing parked, that is one look into an index.
@@ -1924,6 +2203,143 @@ begin
 end
 $$;
 revoke all on function "ops"."unpark_many"(text, text[]) from public, tollgate_worker;
+
+-- @routine payments.abandon_checkout
+-- payments.abandon_checkout: the provider refused to make the purchase's session, for good: it is over, so that the next one may be
+-- another. Guarantees: only the claim's holder says so; its promo code's redemption is another's again. Locks: the workspace, then
+-- the purchase, the redemption, the accounts of code and campaign. Refuses: not_found.
+-- Callers: worker
+create or replace function payments.abandon_checkout(
+  inout id uuid,
+  token uuid,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_workspace uuid;
+begin
+  select p.workspace_id into v_workspace from payments.purchase p where p.id = abandon_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_workspace);
+  update payments.purchase p
+     set state = 'canceled', ended_at = ops.now(), check_due_at = null, lease_token = null, leased_until = null
+   where p.id = abandon_checkout.id and p.state = 'pending' and p.provider_id is null
+     and p.lease_token = abandon_checkout.token;
+  if found then
+    perform payments.release_redemption(abandon_checkout.id, 'abandon');
+  end if;
+  select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
+end
+$$;
+revoke all on function "payments"."abandon_checkout"(uuid, uuid) from public, tollgate_worker;
+grant execute on function "payments"."abandon_checkout"(uuid, uuid) to tollgate_worker;
+
+-- @routine payments.admit_buyer
+-- payments.admit_buyer: the workspace, locked, if it may buy this now. A frozen one buys nothing. A read-only one may pay what it
+-- is read-only for want of: money for its balance, and a plan where its last is over (`collection` stripe) or owes (balance).
+-- Refuses: not_found; workspace_frozen, workspace_read_only (with the reason). Locks: the workspace.
+-- Callers: payments.start_checkout, payments.start_purchase, payments.buy_from_balance
+create or replace function payments.admit_buyer(workspace_id uuid, kind text, collection text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_access record;
+  v_pays boolean;
+begin
+  if not people.lock_workspace(admit_buyer.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  v_access := people.access_of(admit_buyer.workspace_id);
+  v_pays := case admit_buyer.kind
+    when 'balance_topup' then true
+    when 'subscription' then coalesce(v_access.reason = 'canceled'
+      or admit_buyer.collection = 'balance' and v_access.reason = 'past_due', false)
+    else false end;
+  if v_access.refusal is not null and not (v_access.refusal = 'workspace_read_only' and v_pays) then
+    perform ops.refuse(v_access.refusal, jsonb_build_object('reason', v_access.reason));
+  end if;
+end
+$$;
+revoke all on function "payments"."admit_buyer"(uuid, text, text) from public, tollgate_worker;
+
+-- @routine payments.apply_checkout
+-- payments.apply_checkout: what the provider says of a checkout's session: paid, over unpaid, or its payment on its way. The
+-- session's status decides and not which event told it, so that they may come in any order.
+-- The purchase is found by the session; or, when we died before we had written that down, by its own id that the session
+-- carries, if the session's customer is the workspace's.
+-- One that is over unpaid gives its promo code's redemption back.
+-- Locks: the payment intent, the workspace, the purchase, then what follows. Refuses: SQLSTATE TG011 for a session that claims
+--   another workspace's purchase. Callers: ops.apply_event, payments.sync_checkout
+create or replace function payments.apply_checkout(provider text, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_intent text := apply_checkout.fact ->> 'payment_intent';
+  v_purchase record;
+begin
+  if v_intent is not null then
+    perform payments.lock_intent(apply_checkout.provider, v_intent, apply_checkout.fact ->> 'customer');
+  end if;
+  select p.id, p.workspace_id, p.provider_id into v_purchase
+    from payments.purchase p
+   where p.provider = apply_checkout.provider and p.provider_id = apply_checkout.fact ->> 'session';
+  if not found then
+    select p.id, p.workspace_id, p.provider_id into v_purchase
+      from payments.purchase p
+     where p.provider = apply_checkout.provider and p.id = (apply_checkout.fact ->> 'purchase')::uuid;
+    if not found then
+      return 'not_ours';
+    elsif v_purchase.provider_id is not null
+      or v_purchase.workspace_id is distinct from
+         payments.workspace_of(apply_checkout.provider, apply_checkout.fact ->> 'customer') then
+      raise exception using errcode = 'TG011',
+        message = format('session %s claims purchase %s, whose it is not', apply_checkout.fact ->> 'session', v_purchase.id);
+    end if;
+  end if;
+  perform people.lock_workspace(v_purchase.workspace_id);
+  -- Whoever made it died before writing it down: from here on it is as if that had been done.
+  update payments.purchase p
+     set provider_id = apply_checkout.fact ->> 'session', lease_token = null, leased_until = null,
+         url = case when p.state = 'pending' then apply_checkout.fact ->> 'url' end,
+         check_due_at = case when p.state = 'pending' then p.expires_at + interval '1 minute' end
+   where p.id = v_purchase.id and p.provider_id is null;
+
+  if apply_checkout.fact ->> 'payment_status' in ('paid', 'no_payment_required') and apply_checkout.fact ->> 'status' = 'complete' then
+    return payments.finalize(v_purchase.id, apply_checkout.fact, apply_checkout.caused_by);
+  elsif apply_checkout.fact ->> 'status' = 'expired' then
+    update payments.purchase p
+       set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
+           check_due_at = null, lease_token = null
+     where p.id = v_purchase.id and p.state = 'pending';
+    if not found then
+      return 'known';
+    end if;
+    perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    return 'expired';
+  elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
+    update payments.purchase p
+       set state = 'canceled', ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null, lease_token = null
+     where p.id = v_purchase.id and p.state = 'pending';
+    if not found then
+      return 'known';
+    end if;
+    perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    return 'payment_failed';
+  elsif apply_checkout.fact ->> 'status' = 'complete' then
+    update payments.purchase p
+       set awaits_payment = 'async', url = null, check_due_at = ops.now() + interval '6 hours'
+     where p.id = v_purchase.id and p.state = 'pending';
+    return case when found then 'awaits_payment' else 'known' end;
+  end if;
+  return 'open';
+end
+$$;
+revoke all on function "payments"."apply_checkout"(text, jsonb, text) from public, tollgate_worker;
 
 -- @routine payments.apply_invoice
 -- payments.apply_invoice: an invoice of a subscription was paid: the payment is kept, and gives what it is for (billing.renew).
@@ -1999,6 +2415,961 @@ end
 $$;
 revoke all on function "payments"."apply_invoice"(text, jsonb, text) from public, tollgate_worker;
 
+-- @routine payments.buy_from_balance
+-- payments.buy_from_balance: a pack, or a period of a plan, is paid from the workspace's balance: the money goes to `revenue`, and the
+-- purchase is final, in one statement: never one without the other (D7). What a promo code makes free is charged nothing.
+-- Locks: the workspace, the purchase, the redemption, the accounts of code and campaign, the workspace's accounts.
+-- Refuses: as payments.admit_buyer and payments.quote; subscription_exists (with its state); checkout_open (a purchase of a plan is
+--   open: id, url, expires_at); insufficient_balance (with available, required and currency); idempotency_key_*. Callers: worker
+create or replace function payments.buy_from_balance(
+  workspace_id uuid,
+  pack_code text,
+  inout currency text,
+  inout quantity integer,
+  caused_by text,
+  plan_code text default null,
+  plan_number integer default null,
+  interval_unit text default null,
+  interval_count integer default null,
+  promo_code text default null,
+  auto_renew boolean default true,
+  out id uuid,
+  out kind text,
+  out state text,
+  out amount_minor bigint,
+  out payment_id uuid,
+  out available bigint,
+  out created_at timestamptz,
+  out subscription_id uuid,
+  out list_minor bigint,
+  out discount_minor bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_price uuid;
+  v_standing text;
+  v_quote record;
+begin
+  perform payments.admit_buyer(buy_from_balance.workspace_id,
+    case when buy_from_balance.plan_code is not null then 'subscription' end, 'balance');
+  if buy_from_balance.plan_code is not null then
+    v_price := (billing.offer(buy_from_balance.plan_code, buy_from_balance.plan_number, null, buy_from_balance.currency,
+      buy_from_balance.interval_unit, buy_from_balance.interval_count, published => false)).price_id;
+    v_standing := billing.may_pay_period(buy_from_balance.workspace_id, v_price, buy_from_balance.quantity);
+    if v_standing is not null then
+      perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
+    end if;
+    -- None that is open is paid so: two open ones could both be paid.
+    perform payments.open_plan(buy_from_balance.workspace_id, 'balance', v_price, buy_from_balance.quantity,
+      buy_from_balance.promo_code, 'balance', buy_from_balance.auto_renew, buy_from_balance.caused_by);
+  end if;
+  v_quote := payments.quote(buy_from_balance.workspace_id, buy_from_balance.plan_code, buy_from_balance.plan_number,
+    buy_from_balance.pack_code, null, buy_from_balance.currency, buy_from_balance.interval_unit, buy_from_balance.interval_count,
+    buy_from_balance.quantity, buy_from_balance.promo_code, 'balance');
+  buy_from_balance.id := uuidv7();
+  buy_from_balance.kind := v_quote.kind;
+  buy_from_balance.list_minor := v_quote.list_minor;
+  buy_from_balance.discount_minor := v_quote.discount_minor;
+  buy_from_balance.amount_minor := v_quote.amount_minor;
+  buy_from_balance.created_at := ops.now();
+  insert into payments.purchase
+    (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor, currency,
+     promo_code_id, collection, auto_renew, trial_days, provider_id, expires_at, created_at)
+  values
+    (buy_from_balance.id, buy_from_balance.workspace_id, v_quote.kind, 'balance', 'pending', v_quote.plan_id, v_quote.pack_id,
+     v_quote.price_id, buy_from_balance.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
+     buy_from_balance.currency, v_quote.promo_code_id, case when v_quote.kind = 'subscription' then 'balance' end,
+     case when v_quote.kind = 'subscription' then buy_from_balance.auto_renew end, 0, buy_from_balance.id,
+     buy_from_balance.created_at, buy_from_balance.created_at);
+  perform payments.hold_redemption(buy_from_balance.id, buy_from_balance.caused_by);
+  if buy_from_balance.amount_minor > 0 then
+    perform ledger.charge(owner_id => buy_from_balance.workspace_id, unit => buy_from_balance.currency,
+      amount => buy_from_balance.amount_minor, side => 'revenue', reason => null,
+      idempotency_key => 'tg:purchase:' || buy_from_balance.id || ':paid', caused_by => buy_from_balance.caused_by);
+  end if;
+  if payments.finalize(buy_from_balance.id,
+      jsonb_build_object('amount_total', buy_from_balance.amount_minor, 'currency', buy_from_balance.currency),
+      buy_from_balance.caused_by) <> 'paid' then
+    raise exception using errcode = 'TG011', message = format('purchase %s was charged and is not paid', buy_from_balance.id);
+  end if;
+  select p.state, p.payment_id, p.subscription_id
+    into strict buy_from_balance.state, buy_from_balance.payment_id, buy_from_balance.subscription_id
+    from payments.purchase p
+   where p.id = buy_from_balance.id;
+  select b.available into buy_from_balance.available
+    from ledger.balance_of(buy_from_balance.workspace_id, buy_from_balance.currency) b;
+end
+$$;
+revoke all on function "payments"."buy_from_balance"(uuid, text, text, integer, text, text, integer, text, integer, text, boolean) from public, tollgate_worker;
+grant execute on function "payments"."buy_from_balance"(uuid, text, text, integer, text, text, integer, text, integer, text, boolean) to tollgate_worker;
+
+-- @routine payments.cancel_purchase
+-- payments.cancel_purchase: somebody wants a purchase cancelled. It is, once the provider has ended its session (`session_id`), which
+-- is asked for after this: until then it may still be paid. One that is paid by hand is canceled at once. One that is over stays as
+-- it is. Locks: the workspace, then the purchase, the redemption, the accounts of code and campaign. Refuses: not_found (another workspace's too). Callers: worker
+create or replace function payments.cancel_purchase(
+  workspace_id uuid,
+  inout id uuid,
+  out state text,
+  out session_id text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform people.lock_workspace(cancel_purchase.workspace_id);
+  update payments.purchase p set canceled_at = ops.now()
+   where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id and p.state = 'pending'
+     and p.canceled_at is null;
+  if found then
+    perform payments.end_purchase(cancel_purchase.id, 'canceled', 'cancel');
+  end if;
+  select p.state, p.provider_id into cancel_purchase.state, cancel_purchase.session_id
+    from payments.purchase p
+   where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "payments"."cancel_purchase"(uuid, uuid) from public, tollgate_worker;
+grant execute on function "payments"."cancel_purchase"(uuid, uuid) to tollgate_worker;
+
+-- @routine payments.check_promo
+-- payments.check_promo: may this workspace use this promo code now, for a purchase of this kind and currency?
+-- Refuses: promo_unknown (disabled); promo_expired (its window or its campaign's has ended, or not begun: starts_at, ends_at of
+--   both together); promo_not_for_this (kind or currency is not among its own; a plan that the provider collects has its price
+--   there); promo_used (by this workspace, as often as one may); promo_used_up (the cap `of` code or campaign).
+-- Guarantees: exact under the locks of payments.hold_redemption; before them, as of now. Callers: payments.quote,
+--   payments.hold_redemption
+create or replace function payments.check_promo(id uuid, workspace_id uuid, kind text, currency text, collection text)
+  returns void
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_promo record;
+  v_now timestamptz := ops.now();
+begin
+  select c.disabled_at, c.kinds, c.currencies, c.per_workspace, c.max_redemptions, c.campaign_id,
+         g.max_redemptions as campaign_max,
+         greatest(c.starts_at, g.starts_at) as starts_at, least(c.ends_at, g.ends_at) as ends_at
+    into v_promo
+    from payments.promo_code c
+    left join payments.campaign g on g.id = c.campaign_id
+   where c.id = check_promo.id;
+  if v_promo.disabled_at is not null then
+    perform ops.refuse('promo_unknown');
+  elsif v_now < v_promo.starts_at or v_now >= v_promo.ends_at then
+    perform ops.refuse('promo_expired', jsonb_build_object('starts_at', v_promo.starts_at, 'ends_at', v_promo.ends_at));
+  elsif not check_promo.kind = any (v_promo.kinds) or not check_promo.currency = any (v_promo.currencies)
+    or check_promo.kind = 'subscription' and check_promo.collection = 'stripe' then
+    perform ops.refuse('promo_not_for_this');
+  elsif v_promo.per_workspace <= (
+    select count(*) from payments.redemption r
+     where r.promo_code_id = check_promo.id and r.workspace_id = check_promo.workspace_id and r.state in ('held', 'redeemed')
+  ) then
+    perform ops.refuse('promo_used');
+  elsif v_promo.max_redemptions is not null and (ledger.balance_of(check_promo.id, 'redemption')).available < 1 then
+    perform ops.refuse('promo_used_up', jsonb_build_object('of', 'code'));
+  elsif v_promo.campaign_max is not null and (ledger.balance_of(v_promo.campaign_id, 'redemption')).available < 1 then
+    perform ops.refuse('promo_used_up', jsonb_build_object('of', 'campaign'));
+  end if;
+end
+$$;
+revoke all on function "payments"."check_promo"(uuid, uuid, text, text, text) from public, tollgate_worker;
+
+-- @routine payments.claim_checkout
+-- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
+-- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- What has no price there is `amount_minor` in `session_currency` altogether, for something called `name`: a top-up, and what is
+-- `discounted`, by a promo code or because it is one period of a plan. A plan's period is paid once (mode payment).
+-- `session_token` comes with a customer, or with the right to make one.
+-- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
+create or replace function payments.claim_checkout(
+  inout id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out quantity integer,
+  out mode text,
+  out trial_days integer,
+  out success_url text,
+  out cancel_url text,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text,
+  out discounted boolean,
+  out name text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_customer record;
+begin
+  select p.workspace_id into v_row from payments.purchase p where p.id = claim_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
+         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment, p.amount_minor, p.currency,
+         p.promo_code_id, p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
+    into strict v_row
+    from payments.purchase p
+   where p.id = claim_checkout.id
+     for no key update;
+  claim_checkout.kind := v_row.kind;
+  claim_checkout.state := v_row.state;
+  claim_checkout.url := v_row.url;
+  claim_checkout.session_id := v_row.provider_id;
+  claim_checkout.price_provider_id := billing.price_at_provider(v_row.price_id);
+  claim_checkout.quantity := v_row.quantity;
+  claim_checkout.mode := case when v_row.is_collected then 'subscription' else 'payment' end;
+  claim_checkout.trial_days := v_row.trial_days;
+  claim_checkout.success_url := v_row.success_url;
+  claim_checkout.cancel_url := v_row.cancel_url;
+  claim_checkout.expires_at := v_row.expires_at;
+  claim_checkout.created_at := v_row.created_at;
+  claim_checkout.amount_minor := v_row.amount_minor;
+  claim_checkout.session_currency := v_row.currency;
+  claim_checkout.discounted := v_row.promo_code_id is not null or v_row.kind = 'subscription' and not v_row.is_collected;
+  claim_checkout.name := case v_row.kind when 'balance_topup' then 'Balance' else billing.name_of(v_row.price_id) end;
+  if v_row.state <> 'pending' or v_row.provider_id is not null then
+    return;
+  end if;
+  v_customer := payments.claim_customer(v_row.workspace_id, v_row.provider);
+  claim_checkout.customer_id := v_customer.customer;
+  claim_checkout.customer_number := v_customer.number;
+  claim_checkout.customer_token := v_customer.token;
+  claim_checkout.search_customer := v_customer.search;
+  if (v_customer.customer is not null or v_customer.token is not null)
+    and (v_row.leased_until is null or v_row.leased_until <= ops.now()) then
+    claim_checkout.session_token := uuidv7();
+    update payments.purchase p
+       set lease_token = claim_checkout.session_token, leased_until = ops.now() + interval '30 seconds'
+     where p.id = claim_checkout.id;
+  end if;
+end
+$$;
+revoke all on function "payments"."claim_checkout"(uuid) from public, tollgate_worker;
+grant execute on function "payments"."claim_checkout"(uuid) to tollgate_worker;
+
+-- @routine payments.complete
+-- payments.complete: what follows once a purchase was paid and delivered: what of the payment was refunded before we knew of it is
+-- taken back; the referrer has its part; the customer is told.
+-- Locks: the caller holds the workspace and the purchase; then the payment, the workspace's accounts, the referrer's, the outbox.
+-- Callers: payments.finalize, payments.settle_payment
+create or replace function payments.complete(purchase_id uuid, payment_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform payments.reckon(complete.payment_id, complete.caused_by);
+  perform payments.reward_referrer(complete.payment_id, complete.caused_by);
+  perform messages.enqueue('notice', 'purchase_paid', p.workspace_id, 'purchase_paid:' || p.id,
+      jsonb_build_object('purchase_id', p.id, 'kind', p.kind, 'provider', p.provider, 'quantity', p.quantity,
+        'amount_minor', p.amount_minor, 'currency', p.currency))
+    from payments.purchase p
+   where p.id = complete.purchase_id;
+end
+$$;
+revoke all on function "payments"."complete"(uuid, uuid, text) from public, tollgate_worker;
+
+-- @routine payments.confirm_purchase
+-- payments.confirm_purchase: an operator says that money came for a purchase that is paid by hand. Once for ever by its `reference` (the
+-- bank's, say): the same again is answered the same. The right money buys it, also after its end, if that can still be had; any
+-- other is kept without effect, under an alarm (`outcome` does_not_fit), and the purchase stays as it is.
+-- Guarantees: as payments.finalize; an audit row in the same statement. Refuses: not_found (another workspace's, or not by hand);
+--   reference_used (for another purchase or another amount; with its purchase_id). Locks: as payments.finalize. Callers: worker
+create or replace function payments.confirm_purchase(
+  workspace_id uuid,
+  inout id uuid,
+  inout amount_minor bigint,
+  inout currency text,
+  inout reference text,
+  caused_by text,
+  out outcome text,
+  out state text,
+  out kind text,
+  out payment_id uuid,
+  out subscription_id uuid,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_known record;
+begin
+  perform people.lock_workspace(confirm_purchase.workspace_id);
+  perform from payments.purchase p
+    where p.id = confirm_purchase.id and p.workspace_id = confirm_purchase.workspace_id and p.provider = 'manual';
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  select p.id, p.purchase_id, p.amount_minor::bigint as amount_minor, p.currency into v_known
+    from payments.payment p
+   where p.provider = 'manual' and p.reference = confirm_purchase.reference;
+  if not found then
+    perform payments.finalize(confirm_purchase.id,
+      jsonb_build_object('amount_total', confirm_purchase.amount_minor, 'currency', confirm_purchase.currency,
+        'reference', confirm_purchase.reference), confirm_purchase.caused_by);
+    select p.id into strict confirm_purchase.payment_id
+      from payments.payment p
+     where p.provider = 'manual' and p.reference = confirm_purchase.reference;
+  elsif (v_known.purchase_id, v_known.amount_minor, v_known.currency)
+    is distinct from (confirm_purchase.id, confirm_purchase.amount_minor, confirm_purchase.currency) then
+    perform ops.refuse('reference_used', jsonb_build_object('purchase_id', v_known.purchase_id));
+  else
+    confirm_purchase.payment_id := v_known.id;
+  end if;
+  select p.state, p.kind, p.subscription_id,
+         case when p.payment_id = confirm_purchase.payment_id then 'paid' else 'does_not_fit' end
+    into strict confirm_purchase.state, confirm_purchase.kind, confirm_purchase.subscription_id, confirm_purchase.outcome
+    from payments.purchase p
+   where p.id = confirm_purchase.id;
+  if v_known.id is null then
+    perform ops.record_change(
+      workspace_id => confirm_purchase.workspace_id, actor => confirm_purchase.caused_by, action => 'purchase.confirm',
+      subject => 'purchase:' || confirm_purchase.id,
+      detail => jsonb_build_object('amount_minor', confirm_purchase.amount_minor, 'currency', confirm_purchase.currency,
+        'reference', confirm_purchase.reference, 'outcome', confirm_purchase.outcome));
+  end if;
+  select b.available into confirm_purchase.available
+    from ledger.balance_of(confirm_purchase.workspace_id, confirm_purchase.currency) b;
+end
+$$;
+revoke all on function "payments"."confirm_purchase"(uuid, uuid, bigint, text, text, text) from public, tollgate_worker;
+grant execute on function "payments"."confirm_purchase"(uuid, uuid, bigint, text, text, text) to tollgate_worker;
+
+-- @routine payments.create_campaign
+-- payments.create_campaign: promo codes that have one cap and one window together. Guarantees: an audit row in the same statement.
+-- Refuses: campaign_exists; constraints campaign_*. Callers: worker
+create or replace function payments.create_campaign(
+  inout name text,
+  inout max_redemptions bigint,
+  inout starts_at timestamptz,
+  inout ends_at timestamptz,
+  caused_by text,
+  out id uuid,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  create_campaign.id := uuidv7();
+  create_campaign.created_at := ops.now();
+  insert into payments.campaign (id, name, max_redemptions, starts_at, ends_at, created_at)
+  values (create_campaign.id, create_campaign.name, create_campaign.max_redemptions, create_campaign.starts_at,
+          create_campaign.ends_at, create_campaign.created_at)
+  on conflict on constraint campaign_name_once do nothing;
+  if not found then
+    perform ops.refuse('campaign_exists');
+  end if;
+  if create_campaign.max_redemptions is not null then
+    perform ledger.set_limit(create_campaign.id, 'redemption', create_campaign.max_redemptions,
+      'tg:campaign:' || create_campaign.id, create_campaign.caused_by);
+  end if;
+  perform ops.record_change(
+    workspace_id => null, actor => create_campaign.caused_by, action => 'campaign.create',
+    subject => 'campaign:' || create_campaign.id,
+    detail => jsonb_build_object('name', create_campaign.name, 'max_redemptions', create_campaign.max_redemptions,
+      'starts_at', create_campaign.starts_at, 'ends_at', create_campaign.ends_at));
+end
+$$;
+revoke all on function "payments"."create_campaign"(text, bigint, timestamptz, timestamptz, text) from public, tollgate_worker;
+grant execute on function "payments"."create_campaign"(text, bigint, timestamptz, timestamptz, text) to tollgate_worker;
+
+-- @routine payments.create_promo_code
+-- payments.create_promo_code: a promo code: `percent` off, or `amounts_minor[i]` off in `currencies[i]` (of a percentage, null: in all);
+-- `kinds` of purchases that it is for (null: all). It is kept in upper case: a person types it in any.
+-- Guarantees: an audit row in the same statement. Refuses: campaign_unknown, promo_exists; constraints promo_code_*.
+-- Callers: worker
+create or replace function payments.create_promo_code(
+  inout code text,
+  inout campaign_id uuid,
+  inout percent integer,
+  inout currencies text[],
+  inout amounts_minor bigint[],
+  inout kinds text[],
+  inout max_redemptions bigint,
+  inout per_workspace integer,
+  inout starts_at timestamptz,
+  inout ends_at timestamptz,
+  caused_by text,
+  out id uuid,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  create_promo_code.code := upper(btrim(create_promo_code.code));
+  if create_promo_code.campaign_id is not null
+    and not exists (select from payments.campaign g where g.id = create_promo_code.campaign_id) then
+    perform ops.refuse('campaign_unknown');
+  end if;
+  create_promo_code.id := uuidv7();
+  create_promo_code.created_at := ops.now();
+  insert into payments.promo_code
+    (id, campaign_id, code, percent, currencies, amounts_minor, kinds, max_redemptions, per_workspace, starts_at, ends_at, created_at)
+  values
+    (create_promo_code.id, create_promo_code.campaign_id, create_promo_code.code, create_promo_code.percent,
+     create_promo_code.currencies, create_promo_code.amounts_minor, create_promo_code.kinds, create_promo_code.max_redemptions,
+     create_promo_code.per_workspace, create_promo_code.starts_at, create_promo_code.ends_at, create_promo_code.created_at)
+  on conflict on constraint promo_code_once do nothing;
+  if not found then
+    perform ops.refuse('promo_exists');
+  end if;
+  if create_promo_code.max_redemptions is not null then
+    perform ledger.set_limit(create_promo_code.id, 'redemption', create_promo_code.max_redemptions,
+      'tg:promo:' || create_promo_code.id, create_promo_code.caused_by);
+  end if;
+  perform ops.record_change(
+    workspace_id => null, actor => create_promo_code.caused_by, action => 'promo_code.create',
+    subject => 'promo_code:' || create_promo_code.id,
+    detail => jsonb_build_object('code', create_promo_code.code, 'campaign_id', create_promo_code.campaign_id,
+      'percent', create_promo_code.percent, 'currencies', create_promo_code.currencies,
+      'amounts_minor', create_promo_code.amounts_minor, 'kinds', create_promo_code.kinds,
+      'max_redemptions', create_promo_code.max_redemptions, 'per_workspace', create_promo_code.per_workspace,
+      'starts_at', create_promo_code.starts_at, 'ends_at', create_promo_code.ends_at));
+end
+$$;
+revoke all on function "payments"."create_promo_code"(text, uuid, integer, text[], bigint[], text[], bigint, integer, timestamptz, timestamptz, text) from public, tollgate_worker;
+grant execute on function "payments"."create_promo_code"(text, uuid, integer, text[], bigint[], text[], bigint, integer, timestamptz, timestamptz, text) to tollgate_worker;
+
+-- @routine payments.deliver
+-- payments.deliver: what a purchase buys is given: money to the balance (with a promo code, all of what was listed; the house pays the
+-- discount), credits to the pool `bulk` (A5), tokens, or a paid period of the plan (D2). Whoever calls has made it paid.
+-- Guarantees: once, by the purchase's id; what is given names the payment, so that a refund takes it back in proportion.
+-- Locks: the caller holds the workspace and the purchase; then the subscription, the account. Refuses: balance_limit_exceeded;
+--   subscription_exists. Callers: payments.finalize, payments.settle_payment
+create or replace function payments.deliver(purchase_id uuid, payment_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_subscription uuid;
+begin
+  select p.workspace_id, p.kind, p.pack_id, p.price_id, p.quantity, p.currency, p.discount_minor, p.auto_renew,
+         coalesce(p.list_minor, p.amount_minor) as list_minor
+    into strict v_purchase
+    from payments.purchase p
+   where p.id = deliver.purchase_id;
+  if v_purchase.kind = 'subscription' then
+    v_subscription := billing.pay_period(v_purchase.workspace_id, v_purchase.price_id, v_purchase.quantity,
+      coalesce(v_purchase.auto_renew, true), deliver.payment_id, deliver.caused_by);
+    update payments.purchase p set subscription_id = v_subscription where p.id = deliver.purchase_id;
+    update payments.payment p set subscription_id = v_subscription where p.id = deliver.payment_id;
+  elsif v_purchase.kind = 'balance_topup' then
+    perform ledger.grant(
+      owner_id => v_purchase.workspace_id, unit => v_purchase.currency, pool => 'balance', amount => v_purchase.list_minor,
+      expires_at => null, reason => null, idempotency_key => 'tg:purchase:' || deliver.purchase_id,
+      caused_by => deliver.caused_by, payment_id => deliver.payment_id, side => 'payments', promo => v_purchase.discount_minor);
+    perform billing.wake_renewal(v_purchase.workspace_id);
+  else
+    perform ledger.grant(
+      owner_id => v_purchase.workspace_id,
+      unit => case v_purchase.kind when 'retail_token' then 'retail_token' else 'credit' end, pool => 'bulk',
+      amount => billing.pack_quantity(v_purchase.pack_id) * v_purchase.quantity, expires_at => null, reason => null,
+      idempotency_key => 'tg:purchase:' || deliver.purchase_id, caused_by => deliver.caused_by, payment_id => deliver.payment_id);
+  end if;
+end
+$$;
+revoke all on function "payments"."deliver"(uuid, uuid, text) from public, tollgate_worker;
+
+-- @routine payments.disable_promo_code
+-- payments.disable_promo_code: nobody may use a promo code from now on. What is held is kept: it was quoted. Doing it again changes
+-- nothing. Guarantees: whoever holds a redemption of it at this moment is done before; an audit row in the same statement, once.
+-- Refuses: not_found. Locks: the code. Callers: worker
+create or replace function payments.disable_promo_code(
+  inout code text,
+  caused_by text,
+  out id uuid,
+  out disabled_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  disable_promo_code.code := upper(btrim(disable_promo_code.code));
+  update payments.promo_code c set disabled_at = ops.now()
+   where c.code = disable_promo_code.code and c.disabled_at is null
+  returning c.id, c.disabled_at into disable_promo_code.id, disable_promo_code.disabled_at;
+  if found then
+    perform ops.record_change(
+      workspace_id => null, actor => disable_promo_code.caused_by, action => 'promo_code.disable',
+      subject => 'promo_code:' || disable_promo_code.id, detail => jsonb_build_object('code', disable_promo_code.code));
+    return;
+  end if;
+  select c.id, c.disabled_at into disable_promo_code.id, disable_promo_code.disabled_at
+    from payments.promo_code c
+   where c.code = disable_promo_code.code;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "payments"."disable_promo_code"(text, text) from public, tollgate_worker;
+grant execute on function "payments"."disable_promo_code"(text, text) to tollgate_worker;
+
+-- @routine payments.end_purchase
+-- payments.end_purchase: a purchase that was to be paid by hand is over unpaid: `canceled`, or `expired` if its time has passed.
+-- Answers whether it was this that ended it. Guarantees: its redemption is another's again in the same statement.
+-- Locks: the caller holds the workspace; then the purchase, the redemption, the accounts of code and campaign.
+-- Callers: payments' routines
+create or replace function payments.end_purchase(id uuid, to_state text, caused_by text)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_parked boolean;
+begin
+  update payments.purchase p set state = end_purchase.to_state, ended_at = ops.now(), parked_until = null
+   where p.id = end_purchase.id and p.provider = 'manual' and p.state = 'pending'
+     and (end_purchase.to_state <> 'expired' or p.expires_at <= ops.now())
+  returning old.parked_until is not null into v_parked;
+  if not found then
+    return false;
+  end if;
+  perform payments.release_redemption(end_purchase.id, end_purchase.caused_by);
+  if v_parked then
+    perform ops.unpark('purchases_expire', end_purchase.id::text);
+  end if;
+  return true;
+end
+$$;
+revoke all on function "payments"."end_purchase"(uuid, text, text) from public, tollgate_worker;
+
+-- @routine payments.finalize
+-- payments.finalize: money came for a purchase: its state, the payment, its promo code's redemption, what it buys, the referrer's
+-- reward and the notice, in one (D1, D2), once, whoever says so and how often (D3), for every provider.
+-- What is paid once is paid to the cent, in its currency. What the provider collects by subscription may be less by a trial or more
+-- by a tax. Money that came after the purchase's end is money: it buys what it was paid for, if that can still be had.
+-- Money that does not fit is kept without effect, under an alarm, until the operator settles it (payments.settle_payment): a
+-- provider's session is over by it, while a purchase by hand stays open for the right money.
+-- Locks: the caller holds the intent and the workspace; then the purchase, the payment, the redemption, the accounts of code and
+--   campaign, the subscription, the workspace's accounts, the referrer's. Refuses: reference_used (with the purchase).
+-- Callers: payments.apply_checkout, payments.buy_from_balance, payments.record_topup, payments.confirm_purchase
+create or replace function payments.finalize(id uuid, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_payment uuid;
+  v_subscription uuid;
+  v_paid_at timestamptz := coalesce(billing.second_of(finalize.fact, 'created'), ops.now());
+  v_amount bigint := coalesce((finalize.fact ->> 'amount_total')::bigint, 0);
+  v_fits boolean;
+begin
+  select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.price_id, p.quantity, p.currency,
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id, p.parked_until,
+         p.kind = 'subscription' as is_plan,
+         p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
+    into strict v_purchase
+    from payments.purchase p
+   where p.id = finalize.id
+     for no key update;
+  -- By hand, another reference is other money.
+  if v_purchase.payment_id is not null and v_purchase.provider <> 'manual' then
+    return 'known';
+  end if;
+  v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider,
+    case when v_purchase.provider = 'manual' then coalesce(finalize.fact ->> 'reference', v_purchase.provider_id)
+      when v_purchase.is_collected then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
+      else v_purchase.provider_id end,
+    v_amount, coalesce(finalize.fact ->> 'currency', v_purchase.currency), v_paid_at, false);
+  update payments.payment p set purchase_id = finalize.id
+   where p.id = v_payment and coalesce(p.purchase_id, finalize.id) = finalize.id;
+  if not found then
+    perform ops.refuse('reference_used', (
+      select jsonb_build_object('purchase_id', p.purchase_id) from payments.payment p where p.id = v_payment));
+  end if;
+  if finalize.fact ->> 'payment_intent' is not null then
+    perform payments.link_intent(v_purchase.provider, finalize.fact ->> 'payment_intent', v_payment);
+  end if;
+
+  v_fits := v_purchase.payment_id is null
+    and coalesce(finalize.fact ->> 'currency', v_purchase.currency) = v_purchase.currency
+    and (v_purchase.is_collected or v_amount = v_purchase.amount_minor);
+  if v_fits and v_purchase.is_plan and not v_purchase.is_collected then
+    v_fits := billing.may_pay_period(v_purchase.workspace_id, v_purchase.price_id, v_purchase.quantity) is null;
+  end if;
+  if v_fits then
+    v_fits := payments.redeem(finalize.id, finalize.caused_by);
+  end if;
+  if v_fits or v_purchase.provider <> 'manual' then
+    update payments.purchase p
+       set state = 'paid', payment_id = v_payment, ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null,
+           lease_token = null, parked_until = null
+     where p.id = finalize.id;
+    if v_purchase.parked_until is not null then
+      perform ops.unpark('purchases_expire', finalize.id::text);
+    end if;
+  end if;
+
+  if not v_fits then
+    if v_purchase.provider <> 'manual' then
+      perform payments.release_redemption(finalize.id, finalize.caused_by);
+    end if;
+    update payments.payment p set unsettled_at = ops.now() where p.id = v_payment;
+    perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
+      jsonb_build_object('currency', finalize.fact ->> 'currency', 'amount_minor', finalize.fact -> 'amount_total',
+        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor, 'state', v_purchase.state,
+        'payment_id', v_payment));
+    -- It may have been refunded before we knew of it.
+    perform payments.reckon(v_payment, finalize.caused_by);
+    return 'does_not_fit';
+  elsif v_purchase.is_collected then
+    if finalize.fact ->> 'subscription' is null then
+      raise exception using errcode = 'TG011', message = 'a plan''s checkout names no subscription';
+    end if;
+    v_subscription := billing.note_checkout(
+      workspace_id => v_purchase.workspace_id, provider_id => finalize.fact ->> 'subscription',
+      price_id => v_purchase.price_id, quantity => v_purchase.quantity, trial_days => v_purchase.trial_days,
+      invoice => finalize.fact ->> 'invoice', paid_at => v_paid_at, payment_id => v_payment, caused_by => finalize.caused_by);
+    update payments.purchase p set subscription_id = v_subscription where p.id = finalize.id;
+    update payments.payment p set subscription_id = v_subscription where p.id = v_payment;
+  else
+    perform payments.deliver(finalize.id, v_payment, finalize.caused_by);
+  end if;
+  perform payments.complete(finalize.id, v_payment, finalize.caused_by);
+  return 'paid';
+end
+$$;
+revoke all on function "payments"."finalize"(uuid, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.hold_redemption
+-- payments.hold_redemption: a purchase's use of its promo code is held while it can be paid, so that a cap is neither passed nor
+-- leaked. Everything is checked again once the locks are there: a window may have ended while this waited for them.
+-- Guarantees: of a cap, never more are held and redeemed than it allows; where there is none, no row is shared by purchases but
+--   the code's, and that is only read. One that is held or redeemed stays as it is; one that was released is held anew.
+-- The holds end with the purchase; that they expire is a backstop.
+-- Locks: the caller holds the workspace and the purchase; then the code (so that disabling it waits), the accounts of code and
+--   campaign in the order of their ids. Refuses: as payments.check_promo. Callers: payments' routines
+create or replace function payments.hold_redemption(purchase_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_redemption record;
+  v_promo record;
+  v_campaign_max bigint;
+  v_owner uuid;
+  v_expires_in interval;
+  v_key text;
+  v_code_hold uuid;
+  v_campaign_hold uuid;
+begin
+  select p.workspace_id, p.kind, p.currency, p.collection, p.promo_code_id, p.expires_at into strict v_purchase
+    from payments.purchase p
+   where p.id = hold_redemption.purchase_id;
+  select r.state, r.attempt into v_redemption
+    from payments.redemption r
+   where r.purchase_id = hold_redemption.purchase_id
+     for no key update;
+  if v_purchase.promo_code_id is null or v_redemption.state in ('held', 'redeemed') then
+    return;
+  end if;
+  select c.id, c.campaign_id, c.max_redemptions into strict v_promo
+    from payments.promo_code c
+   where c.id = v_purchase.promo_code_id
+     for share;
+  select g.max_redemptions into v_campaign_max from payments.campaign g where g.id = v_promo.campaign_id;
+  for v_owner in
+    select x.id
+      from (values (v_promo.id, v_promo.max_redemptions::bigint), (v_promo.campaign_id, v_campaign_max)) x(id, most)
+     where x.most is not null
+     order by x.id
+  loop
+    perform ledger.lock_account(v_owner, 'redemption');
+  end loop;
+  perform payments.check_promo(v_promo.id, v_purchase.workspace_id, v_purchase.kind, v_purchase.currency, v_purchase.collection);
+
+  v_redemption.attempt := coalesce(v_redemption.attempt, 0) + 1;
+  v_key := 'tg:redemption:' || hold_redemption.purchase_id || ':' || v_redemption.attempt || ':';
+  v_expires_in := greatest(v_purchase.expires_at - ops.now(), interval '0') + interval '400 days';
+  if v_promo.max_redemptions is not null then
+    v_code_hold := (ledger.hold(v_promo.id, 'redemption', 1, v_expires_in, null, v_key || 'code', hold_redemption.caused_by)).id;
+  end if;
+  if v_campaign_max is not null then
+    v_campaign_hold := (ledger.hold(v_promo.campaign_id, 'redemption', 1, v_expires_in, null, v_key || 'campaign',
+      hold_redemption.caused_by)).id;
+  end if;
+  if v_redemption.attempt = 1 then
+    insert into payments.redemption
+      (purchase_id, promo_code_id, workspace_id, state, code_hold_id, campaign_hold_id, created_at)
+    values
+      (hold_redemption.purchase_id, v_promo.id, v_purchase.workspace_id, 'held', v_code_hold, v_campaign_hold, ops.now());
+  else
+    update payments.redemption r
+       set state = 'held', attempt = v_redemption.attempt, code_hold_id = v_code_hold, campaign_hold_id = v_campaign_hold,
+           ended_at = null
+     where r.purchase_id = hold_redemption.purchase_id;
+  end if;
+end
+$$;
+revoke all on function "payments"."hold_redemption"(uuid, text) from public, tollgate_worker;
+
+-- @routine payments.lock_redemptions
+-- payments.lock_redemptions: the accounts of the codes and campaigns of which these purchases hold a redemption, locked in the order of
+-- their ids, so that whoever ends many waits in the same order as whoever begins one.
+-- Locks: the accounts. Callers: payments.purchases_expire
+create or replace function payments.lock_redemptions(purchase_ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_owner uuid;
+begin
+  for v_owner in
+    select distinct h.owner_id
+      from unnest(lock_redemptions.purchase_ids) p(id) cross join lateral payments.redemption_holds(p.id) h
+     order by h.owner_id
+  loop
+    perform ledger.lock_account(v_owner, 'redemption');
+  end loop;
+end
+$$;
+revoke all on function "payments"."lock_redemptions"(uuid[]) from public, tollgate_worker;
+
+-- @routine payments.mark_settled
+-- payments.mark_settled: a payment that was kept without effect is dealt with; the alarm of its purchase closes with the last one.
+-- Locks: the caller holds the workspace and the payment. Callers: payments.settle_payment, payments.reckon
+create or replace function payments.mark_settled(payment_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase uuid;
+begin
+  update payments.payment p set unsettled_at = null
+   where p.id = mark_settled.payment_id and p.unsettled_at is not null
+  returning p.purchase_id into v_purchase;
+  if found and not exists (
+    select from payments.payment p where p.purchase_id = v_purchase and p.unsettled_at is not null
+  ) then
+    perform ops.close_alarm('payment_does_not_fit', 'purchase:' || v_purchase);
+  end if;
+end
+$$;
+revoke all on function "payments"."mark_settled"(uuid) from public, tollgate_worker;
+
+-- @routine payments.open_plan
+-- payments.open_plan: the workspace's purchase of a plan that is open, if it is the one that is wished for; null: none is open.
+-- One by hand whose time has passed is over, whether or not the sweep came.
+-- Refuses: checkout_open (another one is: its id, url, expires_at). Locks: the caller holds the workspace; then the purchase.
+-- Callers: payments.start_checkout, payments.start_purchase, payments.buy_from_balance
+create or replace function payments.open_plan(
+  workspace_id uuid,
+  provider text,
+  price_id uuid,
+  quantity integer,
+  promo_code text,
+  collection text,
+  auto_renew boolean,
+  caused_by text
+)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_open record;
+begin
+  select p.id, p.provider, p.price_id, p.quantity, c.code, coalesce(p.collection, 'stripe') as collection, p.auto_renew, p.url,
+         p.expires_at
+    into v_open
+    from payments.purchase p
+    left join payments.promo_code c on c.id = p.promo_code_id
+   where p.workspace_id = open_plan.workspace_id and p.kind = 'subscription' and p.state = 'pending';
+  if not found or payments.end_purchase(v_open.id, 'expired', open_plan.caused_by) then
+    return null;
+  end if;
+  if (v_open.provider, v_open.price_id, v_open.quantity, v_open.code, v_open.collection, v_open.auto_renew) is distinct from
+    (open_plan.provider, open_plan.price_id, open_plan.quantity, upper(btrim(open_plan.promo_code)), open_plan.collection,
+     case when open_plan.collection = 'balance' then open_plan.auto_renew end) then
+    perform ops.refuse('checkout_open',
+      jsonb_build_object('id', v_open.id, 'url', v_open.url, 'expires_at', v_open.expires_at));
+  end if;
+  return v_open.id;
+end
+$$;
+revoke all on function "payments"."open_plan"(uuid, text, uuid, integer, text, text, boolean, text) from public, tollgate_worker;
+
+-- @routine payments.purchases_expire
+-- payments.purchases_expire: ends up to `batch` purchases that were to be paid by hand and whose time has passed. A provider's end when
+-- their session does (payments.claim_checks).
+-- Guarantees: SKIP LOCKED: right at 0, 1 or many at once; run again at once it changes nothing; what was paid meanwhile is left. A
+--   batch that fails is repeated row by row, and the bad one is parked alone with its error. An error of the moment is raised again.
+-- Locks: purchases and workspaces (never waiting), then the accounts of their codes and campaigns in the order of their ids.
+-- Callers: worker (sweep purchases_expire)
+create or replace function payments.purchases_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_due record;
+  v_workspaces uuid[];
+  v_ids uuid[];
+  v_id uuid;
+  v_state text;
+  v_error text;
+begin
+  purchases_expire.processed := 0;
+  purchases_expire.failed := 0;
+  with due as materialized (
+    select p.id, p.workspace_id
+      from payments.purchase p
+     where p.state = 'pending' and p.provider = 'manual' and p.expires_at <= (select ops.now())
+       and (p.parked_until is null or p.parked_until <= (select ops.now()))
+     order by p.expires_at, p.id
+     limit purchases_expire.batch
+       for no key update skip locked
+  )
+  select count(*)::integer as count, array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due from due d;
+  if v_due.count = 0 then
+    purchases_expire.more := false;
+    return;
+  end if;
+  v_workspaces := people.claim_workspaces(v_due.workspaces);
+  v_ids := array(
+    select d.id from unnest(v_due.ids, v_due.workspaces) d(id, workspace_id)
+     where d.workspace_id = any (v_workspaces)
+     order by d.id);
+  -- Where all are somebody else's at the moment, to ask again at once would be to ask for nothing.
+  purchases_expire.more := v_due.count = purchases_expire.batch and cardinality(v_ids) > 0;
+
+  begin
+    perform payments.lock_redemptions(v_ids);
+    foreach v_id in array v_ids loop
+      perform payments.end_purchase(v_id, 'expired', 'sweep:purchases_expire');
+    end loop;
+    purchases_expire.processed := cardinality(v_ids);
+    return;
+  exception when others then
+    if ops.is_passing(sqlstate) then
+      raise;
+    end if;
+  end;
+
+  foreach v_id in array v_ids loop
+    begin
+      perform payments.end_purchase(v_id, 'expired', 'sweep:purchases_expire');
+      purchases_expire.processed := purchases_expire.processed + 1;
+    exception when others then
+      if ops.is_passing(sqlstate) then
+        raise;
+      end if;
+      get stacked diagnostics v_state = returned_sqlstate, v_error = message_text;
+      update payments.purchase p set parked_until = ops.park('purchases_expire', v_id::text, v_state, v_error)
+       where p.id = v_id;
+      purchases_expire.failed := purchases_expire.failed + 1;
+    end;
+  end loop;
+end
+$$;
+revoke all on function "payments"."purchases_expire"(integer) from public, tollgate_worker;
+grant execute on function "payments"."purchases_expire"(integer) to tollgate_worker;
+
+-- @routine payments.quote
+-- payments.quote: what a plan, a pack or money for the balance (`topup_minor`) costs this workspace now, with a promo code or without.
+-- `list_minor` is the price times the quantity; a percentage of it is rounded down; a fixed amount is at most all of it.
+-- `collection` is a plan's: stripe, or balance (paid by the period). `published`: it is to be paid at the provider's own price.
+-- Refuses: as billing.offer; amount_too_large (beyond 2^53 - 1, of money or of what the pack holds); promo_unknown, and as
+--   payments.check_promo. Callers: worker, payments' routines
+create or replace function payments.quote(
+  workspace_id uuid,
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  topup_minor bigint,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  quantity integer,
+  promo_code text,
+  collection text,
+  published boolean default false,
+  out kind text,
+  out plan_id uuid,
+  out pack_id uuid,
+  out price_id uuid,
+  out price_provider_id text,
+  out name text,
+  out trial_days integer,
+  out list_minor bigint,
+  out discount_minor bigint,
+  out amount_minor bigint,
+  out promo_code_id uuid
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  c_most constant numeric := 9007199254740991;
+  v_offer record;
+  v_list numeric;
+  v_promo record;
+begin
+  quote.trial_days := 0;
+  if quote.topup_minor is null then
+    v_offer := billing.offer(quote.plan_code, quote.plan_number, quote.pack_code, quote.currency, quote.interval_unit,
+      quote.interval_count, quote.published);
+    quote.kind := v_offer.kind;
+    quote.plan_id := v_offer.plan_id;
+    quote.pack_id := v_offer.pack_id;
+    quote.price_id := v_offer.price_id;
+    quote.price_provider_id := v_offer.price_provider_id;
+    quote.name := billing.name_of(v_offer.price_id);
+    -- One trial per workspace; what is paid by the period begins with a paid one.
+    if quote.kind = 'subscription' and quote.collection = 'stripe'
+      and not (billing.standing_of(quote.workspace_id)).had_one then
+      quote.trial_days := v_offer.trial_days;
+    end if;
+    v_list := v_offer.amount_minor::numeric * quote.quantity;
+    if billing.pack_quantity(v_offer.pack_id)::numeric * quote.quantity > c_most then
+      perform ops.refuse('amount_too_large');
+    end if;
+  else
+    quote.kind := 'balance_topup';
+    quote.name := 'Balance';
+    v_list := quote.topup_minor::numeric * quote.quantity;
+  end if;
+  if v_list > c_most then
+    perform ops.refuse('amount_too_large');
+  end if;
+  quote.list_minor := v_list;
+  quote.discount_minor := 0;
+  if quote.promo_code is not null then
+    select c.id, c.percent, c.amounts_minor[array_position(c.currencies, quote.currency)] as minor into v_promo
+      from payments.promo_code c
+     where c.code = upper(btrim(quote.promo_code));
+    if not found then
+      perform ops.refuse('promo_unknown');
+    end if;
+    perform payments.check_promo(v_promo.id, quote.workspace_id, quote.kind, quote.currency, quote.collection);
+    quote.promo_code_id := v_promo.id;
+    quote.discount_minor := case when v_promo.percent is not null then floor(v_list * v_promo.percent / 100)
+      else least(v_list, coalesce(v_promo.minor, 0)) end;
+  end if;
+  quote.amount_minor := quote.list_minor - quote.discount_minor;
+end
+$$;
+revoke all on function "payments"."quote"(uuid, text, integer, text, bigint, text, text, integer, integer, text, text, boolean) from public, tollgate_worker;
+grant execute on function "payments"."quote"(uuid, text, integer, text, bigint, text, text, integer, integer, text, text, boolean) to tollgate_worker;
+
 -- @routine payments.reckon
 -- payments.reckon: what a payment gave is brought to what of it is not refunded or disputed: a function of the rows of its
 -- refunds and disputes alone, so that any order and any repetition of their events end the same.
@@ -2059,9 +3430,13 @@ begin
   update payments.purchase p
      set state = case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end
-   where p.id = v_payment.purchase_id and p.state in ('paid', 'partly_refunded', 'refunded')
+   where p.id = v_payment.purchase_id and p.payment_id = reckon.id and p.state in ('paid', 'partly_refunded', 'refunded')
      and p.state <> case when v_refunded >= v_payment.amount_minor and v_refunded > 0 then 'refunded'
            when v_refunded > 0 then 'partly_refunded' else 'paid' end;
+  -- Of money that was kept without effect and has gone back, nothing is left to decide.
+  if v_refunded >= v_payment.amount_minor and v_refunded > 0 then
+    perform payments.mark_settled(reckon.id);
+  end if;
   perform payments.reckon_reward(reckon.id, reckon.caused_by);
 end
 $$;
@@ -2124,6 +3499,251 @@ begin
 end
 $$;
 revoke all on function "payments"."record_renewals"(uuid[], uuid[], uuid[], text[], bigint[], text[], timestamptz) from public, tollgate_worker;
+
+-- @routine payments.record_topup
+-- payments.record_topup: money that came outside of Stripe, a bank transfer or cash, goes to a workspace's balance; an operator says
+-- so. Once for ever by its `reference` (the bank's, say): the same again is answered with the first, another amount is refused.
+-- Guarantees: purchase, payment and balance in one statement (D1); an audit row. Refuses: not_found; reference_used (with the
+--   purchase). Locks: the workspace, the purchase, the account. Callers: worker
+create or replace function payments.record_topup(
+  workspace_id uuid,
+  inout amount_minor bigint,
+  inout currency text,
+  inout reference text,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out payment_id uuid,
+  out available bigint,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_known record;
+begin
+  if not people.lock_workspace(record_topup.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  record_topup.created_at := ops.now();
+  record_topup.id := uuidv7();
+  insert into payments.purchase
+    (id, workspace_id, kind, provider, state, quantity, list_minor, amount_minor, currency, trial_days, provider_id, expires_at, created_at)
+  values
+    (record_topup.id, record_topup.workspace_id, 'balance_topup', 'manual', 'pending', 1, record_topup.amount_minor,
+     record_topup.amount_minor, record_topup.currency, 0, record_topup.reference, record_topup.created_at, record_topup.created_at)
+  on conflict on constraint purchase_provider_id_once do nothing;
+  if not found then
+    select p.id, p.workspace_id, p.amount_minor, p.currency, p.created_at into strict v_known
+      from payments.purchase p
+     where p.provider = 'manual' and p.provider_id = record_topup.reference;
+    if (v_known.workspace_id, v_known.amount_minor, v_known.currency)
+      is distinct from (record_topup.workspace_id, record_topup.amount_minor, record_topup.currency) then
+      perform ops.refuse('reference_used', jsonb_build_object('purchase_id', v_known.id));
+    end if;
+    record_topup.id := v_known.id;
+    record_topup.created_at := v_known.created_at;
+  else
+    -- Refuses a reference under which money came for a purchase (payments.confirm_purchase).
+    perform payments.finalize(record_topup.id,
+      jsonb_build_object('amount_total', record_topup.amount_minor, 'currency', record_topup.currency), record_topup.caused_by);
+    perform ops.record_change(
+      workspace_id => record_topup.workspace_id, actor => record_topup.caused_by, action => 'balance.topup',
+      subject => 'purchase:' || record_topup.id,
+      detail => jsonb_build_object('amount_minor', record_topup.amount_minor, 'currency', record_topup.currency,
+        'reference', record_topup.reference));
+  end if;
+  select p.state, p.payment_id into strict record_topup.state, record_topup.payment_id
+    from payments.purchase p
+   where p.id = record_topup.id;
+  select b.available into record_topup.available from ledger.balance_of(record_topup.workspace_id, record_topup.currency) b;
+end
+$$;
+revoke all on function "payments"."record_topup"(uuid, bigint, text, text, text) from public, tollgate_worker;
+grant execute on function "payments"."record_topup"(uuid, bigint, text, text, text) to tollgate_worker;
+
+-- @routine payments.redeem
+-- payments.redeem: a purchase was paid: its use of its promo code counts for ever. Where it was released (the money came after the
+-- purchase's end), or its holds have run out, it is held anew first. Answers whether the purchase has what its quote took for
+-- granted: true also where it has no code, or where that was redeemed already; false where a new hold is refused.
+-- Locks: the caller holds the workspace and the purchase; then the redemption, the code, the accounts of code and campaign in the
+--   order of their ids. Callers: payments.finalize, payments.settle_payment
+create or replace function payments.redeem(purchase_id uuid, caused_by text)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_state text;
+  v_hold record;
+begin
+  select r.state into v_state
+    from payments.redemption r
+   where r.purchase_id = redeem.purchase_id
+     for no key update;
+  if not found or v_state = 'redeemed' then
+    return true;
+  end if;
+  if v_state = 'held' then
+    begin
+      for v_hold in select h.owner_id, h.hold_id, h.key from payments.redemption_holds(redeem.purchase_id) h loop
+        perform ledger.settle(v_hold.owner_id, 'redemption', v_hold.hold_id, null, v_hold.key || ':redeemed', redeem.caused_by);
+      end loop;
+    exception when sqlstate 'TG001' then
+      if sqlerrm <> 'hold_ended' then
+        raise;
+      end if;
+      perform payments.release_redemption(redeem.purchase_id, redeem.caused_by);
+      v_state := 'released';
+    end;
+  end if;
+  if v_state = 'released' then
+    begin
+      perform payments.hold_redemption(redeem.purchase_id, redeem.caused_by);
+    exception when sqlstate 'TG001' then
+      return false;
+    end;
+    for v_hold in select h.owner_id, h.hold_id, h.key from payments.redemption_holds(redeem.purchase_id) h loop
+      perform ledger.settle(v_hold.owner_id, 'redemption', v_hold.hold_id, null, v_hold.key || ':redeemed', redeem.caused_by);
+    end loop;
+  end if;
+  update payments.redemption r set state = 'redeemed', ended_at = ops.now() where r.purchase_id = redeem.purchase_id;
+  return true;
+end
+$$;
+revoke all on function "payments"."redeem"(uuid, text) from public, tollgate_worker;
+
+-- @routine payments.redemption_holds
+-- payments.redemption_holds: the ledger's holds of a purchase's redemption, in the order in which their accounts are locked, and
+-- the keys under which this attempt's end. Callers: payments.redeem, payments.release_redemption
+create or replace function payments.redemption_holds(purchase_id uuid)
+  returns table (owner_id uuid, hold_id uuid, key text)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query
+    select x.owner_id, x.hold_id, 'tg:redemption:' || r.purchase_id || ':' || r.attempt || ':' || x.part
+      from payments.redemption r
+      join payments.promo_code c on c.id = r.promo_code_id
+     cross join lateral (values (c.id, r.code_hold_id, 'code'), (c.campaign_id, r.campaign_hold_id, 'campaign'))
+       x(owner_id, hold_id, part)
+     where r.purchase_id = redemption_holds.purchase_id and r.state = 'held' and x.hold_id is not null
+     order by x.owner_id;
+end
+$$;
+revoke all on function "payments"."redemption_holds"(uuid) from public, tollgate_worker;
+
+-- @routine payments.refund_payment
+-- payments.refund_payment: an operator refunds, all or in part, what was paid by hand or from a balance. What it gave is taken back
+-- in proportion (payments.reckon); what was paid from a balance goes back to it. Money of Stripe's is refunded at Stripe.
+-- Guarantees: never more than was paid, whoever refunds at once; an audit row in the same statement.
+-- Locks: the intent, the workspace, then what follows. Refuses: not_found; refund_at_provider; amount_exceeds_payment (with what is
+--   left). Callers: worker
+create or replace function payments.refund_payment(
+  workspace_id uuid,
+  inout payment_id uuid,
+  inout amount_minor bigint,
+  reason text,
+  caused_by text,
+  out id text,
+  out currency text,
+  out refunded bigint,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment record;
+  v_left bigint;
+begin
+  select p.provider, p.currency into v_payment
+    from payments.payment p
+   where p.id = refund_payment.payment_id and p.workspace_id = refund_payment.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_payment.provider not in ('manual', 'balance') then
+    perform ops.refuse('refund_at_provider', jsonb_build_object('provider', v_payment.provider));
+  end if;
+  -- It has no name at a provider but its own.
+  perform payments.lock_intent(v_payment.provider, refund_payment.payment_id::text, null);
+  perform people.lock_workspace(refund_payment.workspace_id);
+  perform payments.link_intent(v_payment.provider, refund_payment.payment_id::text, refund_payment.payment_id);
+  select p.amount_minor - p.refunded into strict v_left
+    from payments.payment p
+   where p.id = refund_payment.payment_id
+     for no key update;
+  refund_payment.amount_minor := coalesce(refund_payment.amount_minor, v_left);
+  if refund_payment.amount_minor > v_left or v_left = 0 then
+    perform ops.refuse('amount_exceeds_payment', jsonb_build_object('left_minor', v_left));
+  end if;
+  refund_payment.id := uuidv7();
+  refund_payment.currency := v_payment.currency;
+  perform payments.store_refund(v_payment.provider, refund_payment.payment_id::text, jsonb_build_object(
+    'refund', refund_payment.id, 'amount', refund_payment.amount_minor, 'status', 'succeeded'));
+  perform payments.reckon(refund_payment.payment_id, refund_payment.caused_by);
+  if v_payment.provider = 'balance' then
+    perform ledger.grant(owner_id => refund_payment.workspace_id, unit => v_payment.currency, pool => 'balance',
+      amount => refund_payment.amount_minor, expires_at => null, reason => refund_payment.reason,
+      idempotency_key => 'tg:refund:' || refund_payment.id, caused_by => refund_payment.caused_by, side => 'refund');
+    perform billing.wake_renewal(refund_payment.workspace_id);
+  end if;
+  perform ops.record_change(
+    workspace_id => refund_payment.workspace_id, actor => refund_payment.caused_by, action => 'payment.refund',
+    subject => 'payment:' || refund_payment.payment_id,
+    detail => jsonb_build_object('amount_minor', refund_payment.amount_minor, 'reason', refund_payment.reason));
+  select p.refunded into strict refund_payment.refunded from payments.payment p where p.id = refund_payment.payment_id;
+  select b.available into refund_payment.available
+    from ledger.balance_of(refund_payment.workspace_id, v_payment.currency) b;
+end
+$$;
+revoke all on function "payments"."refund_payment"(uuid, uuid, bigint, text, text) from public, tollgate_worker;
+grant execute on function "payments"."refund_payment"(uuid, uuid, bigint, text, text) to tollgate_worker;
+
+-- @routine payments.refuse_requote
+-- payments.refuse_requote: trigger function: what a purchase was quoted at is never another. Refuses: SQLSTATE TG002 (a fault of
+-- ours, never a client's). Callers: triggers
+create or replace function payments.refuse_requote()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'TG002', message = format('the quote of purchase %s is fixed', old.id);
+end
+$$;
+revoke all on function "payments"."refuse_requote"() from public, tollgate_worker;
+
+-- @routine payments.release_redemption
+-- payments.release_redemption: a purchase is over unpaid: its use of its promo code is another's again. Nothing where none is held.
+-- Locks: the caller holds the workspace and the purchase; then the redemption, the accounts of code and campaign in the order of
+--   their ids. Callers: payments' routines
+create or replace function payments.release_redemption(purchase_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_hold record;
+begin
+  perform from payments.redemption r
+    where r.purchase_id = release_redemption.purchase_id and r.state = 'held'
+      for no key update;
+  if not found then
+    return;
+  end if;
+  for v_hold in select h.owner_id, h.hold_id, h.key from payments.redemption_holds(release_redemption.purchase_id) h loop
+    begin
+      perform ledger.release(v_hold.owner_id, 'redemption', v_hold.hold_id, v_hold.key || ':released',
+        release_redemption.caused_by);
+    exception when sqlstate 'TG001' then
+      -- The backstop gave it back before.
+      if sqlerrm <> 'hold_ended' then
+        raise;
+      end if;
+    end;
+  end loop;
+  update payments.redemption r set state = 'released', ended_at = ops.now()
+   where r.purchase_id = release_redemption.purchase_id;
+end
+$$;
+revoke all on function "payments"."release_redemption"(uuid, text) from public, tollgate_worker;
 
 -- @routine payments.reward_referrer
 -- payments.reward_referrer: a payment's referrer gets the policy's part of it, rounded down, to its balance: of the first that is
@@ -2269,6 +3889,338 @@ $$;
 revoke all on function "payments"."set_referrer"(uuid, uuid, text) from public, tollgate_worker;
 grant execute on function "payments"."set_referrer"(uuid, uuid, text) to tollgate_worker;
 
+-- @routine payments.settle_payment
+-- payments.settle_payment: an operator decides on money that was kept without effect: it goes to the workspace's balance in its own
+-- currency (`balance`), or buys what it was paid for all the same (`purchase`). What was refunded of it is taken back at once.
+-- Guarantees: once; its alarm closes, and an audit row, in the same statement. Refuses: not_found; payment_settled;
+--   refund_at_provider (what the provider collects by subscription is settled there); and what stands in the way of `purchase`:
+--   purchase_paid (by another payment: its payment_id), subscription_exists, and as payments.check_promo; balance_limit_exceeded.
+-- Locks: the workspace, the purchase, the payment, then as payments.finalize. Callers: worker
+create or replace function payments.settle_payment(
+  workspace_id uuid,
+  inout payment_id uuid,
+  inout settle_as text,
+  reason text,
+  caused_by text,
+  out purchase_id uuid,
+  out state text,
+  out amount_minor bigint,
+  out currency text,
+  out subscription_id uuid,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_payment record;
+  v_standing text;
+begin
+  perform people.lock_workspace(settle_payment.workspace_id);
+  select p.purchase_id into settle_payment.purchase_id
+    from payments.payment p
+   where p.id = settle_payment.payment_id and p.workspace_id = settle_payment.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  select p.provider, p.kind, p.state, p.price_id, p.quantity, p.payment_id, p.parked_until, p.promo_code_id,
+         p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
+    into v_purchase
+    from payments.purchase p
+   where p.id = settle_payment.purchase_id
+     for no key update;
+  select p.amount_minor::bigint as amount_minor, p.currency, p.unsettled_at into strict v_payment
+    from payments.payment p
+   where p.id = settle_payment.payment_id
+     for no key update;
+  if v_payment.unsettled_at is null then
+    perform ops.refuse('payment_settled');
+  elsif v_purchase.is_collected then
+    perform ops.refuse('refund_at_provider', jsonb_build_object('provider', v_purchase.provider));
+  end if;
+  settle_payment.amount_minor := v_payment.amount_minor;
+  settle_payment.currency := v_payment.currency;
+
+  if settle_payment.settle_as = 'purchase' then
+    if v_purchase.payment_id <> settle_payment.payment_id then
+      perform ops.refuse('purchase_paid', jsonb_build_object('payment_id', v_purchase.payment_id));
+    elsif v_purchase.kind = 'subscription' then
+      v_standing := billing.may_pay_period(settle_payment.workspace_id, v_purchase.price_id, v_purchase.quantity);
+      if v_standing is not null then
+        perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
+      end if;
+    end if;
+    -- What was released is held anew, or refused by name.
+    perform payments.hold_redemption(settle_payment.purchase_id, settle_payment.caused_by);
+    perform payments.redeem(settle_payment.purchase_id, settle_payment.caused_by);
+    update payments.purchase p
+       set state = 'paid', payment_id = settle_payment.payment_id, ended_at = ops.now(), parked_until = null
+     where p.id = settle_payment.purchase_id and p.payment_id is null;
+    if v_purchase.parked_until is not null then
+      perform ops.unpark('purchases_expire', settle_payment.purchase_id::text);
+    end if;
+    perform payments.mark_settled(settle_payment.payment_id);
+    perform payments.deliver(settle_payment.purchase_id, settle_payment.payment_id, settle_payment.caused_by);
+    perform payments.complete(settle_payment.purchase_id, settle_payment.payment_id, settle_payment.caused_by);
+  elsif settle_payment.settle_as = 'balance' then
+    perform payments.mark_settled(settle_payment.payment_id);
+    if v_payment.amount_minor > 0 then
+      perform ledger.grant(
+        owner_id => settle_payment.workspace_id, unit => v_payment.currency, pool => 'balance', amount => v_payment.amount_minor,
+        expires_at => null, reason => settle_payment.reason, idempotency_key => 'tg:settle:' || settle_payment.payment_id,
+        caused_by => settle_payment.caused_by, payment_id => settle_payment.payment_id, side => 'payments');
+      perform payments.reckon(settle_payment.payment_id, settle_payment.caused_by);
+      perform payments.reward_referrer(settle_payment.payment_id, settle_payment.caused_by);
+      perform billing.wake_renewal(settle_payment.workspace_id);
+    end if;
+  else
+    raise exception using errcode = 'TG011', message = format('a payment is not settled as %L', settle_payment.settle_as);
+  end if;
+  perform ops.record_change(
+    workspace_id => settle_payment.workspace_id, actor => settle_payment.caused_by, action => 'payment.settle',
+    subject => 'payment:' || settle_payment.payment_id,
+    detail => jsonb_build_object('settle_as', settle_payment.settle_as, 'reason', settle_payment.reason,
+      'amount_minor', settle_payment.amount_minor, 'currency', settle_payment.currency,
+      'purchase_id', settle_payment.purchase_id));
+  select p.state, p.subscription_id into strict settle_payment.state, settle_payment.subscription_id
+    from payments.purchase p
+   where p.id = settle_payment.purchase_id;
+  select b.available into settle_payment.available
+    from ledger.balance_of(settle_payment.workspace_id, settle_payment.currency) b;
+end
+$$;
+revoke all on function "payments"."settle_payment"(uuid, uuid, text, text, text) from public, tollgate_worker;
+grant execute on function "payments"."settle_payment"(uuid, uuid, text, text, text) to tollgate_worker;
+
+-- @routine payments.start_checkout
+-- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack, a retail token, or (`topup_minor`)
+-- money for the balance. Answers it with what its session is to be made of, and with the right to make customer and session, if
+-- nobody else has it. A plan of `collection` stripe is collected there; of collection balance, one period of it is paid once.
+-- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
+--   (only the provider says that it may not); by constraint there are never two.
+-- Refuses: as payments.admit_buyer and payments.quote; subscription_exists (with its state); checkout_open (another one for a plan
+--   is: id, url, expires_at); nothing_to_pay (of what is paid once).
+-- Locks: the workspace, the purchase, the redemption, the accounts of code and campaign, the customer. Callers: worker
+create or replace function payments.start_checkout(
+  workspace_id uuid,
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  inout quantity integer,
+  inout success_url text,
+  inout cancel_url text,
+  caused_by text,
+  topup_minor bigint default null,
+  promo_code text default null,
+  collection text default 'stripe',
+  auto_renew boolean default true,
+  out id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out mode text,
+  out trial_days integer,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text,
+  out discounted boolean,
+  out name text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_published boolean := start_checkout.collection = 'stripe' and start_checkout.promo_code is null;
+  v_price uuid;
+  v_standing text;
+  v_quote record;
+  v_now timestamptz;
+begin
+  perform payments.admit_buyer(start_checkout.workspace_id,
+    case when start_checkout.topup_minor is not null then 'balance_topup'
+      when start_checkout.plan_code is not null then 'subscription' end, start_checkout.collection);
+  if start_checkout.plan_code is not null and start_checkout.topup_minor is null then
+    v_price := (billing.offer(start_checkout.plan_code, start_checkout.plan_number, null, start_checkout.currency,
+      start_checkout.interval_unit, start_checkout.interval_count, v_published)).price_id;
+    v_standing := case when start_checkout.collection = 'balance'
+      then billing.may_pay_period(start_checkout.workspace_id, v_price, start_checkout.quantity)
+      else (billing.standing_of(start_checkout.workspace_id)).state end;
+    if v_standing is not null then
+      perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
+    end if;
+    start_checkout.id := payments.open_plan(start_checkout.workspace_id, 'stripe', v_price, start_checkout.quantity,
+      start_checkout.promo_code, start_checkout.collection, start_checkout.auto_renew, start_checkout.caused_by);
+  end if;
+  if start_checkout.id is null then
+    v_quote := payments.quote(start_checkout.workspace_id, start_checkout.plan_code, start_checkout.plan_number,
+      start_checkout.pack_code, start_checkout.topup_minor, start_checkout.currency, start_checkout.interval_unit,
+      start_checkout.interval_count, start_checkout.quantity, start_checkout.promo_code, start_checkout.collection, v_published);
+    v_now := ops.now();
+    start_checkout.id := uuidv7();
+    insert into payments.purchase
+      (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor,
+       currency, promo_code_id, collection, auto_renew, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
+    values
+      (start_checkout.id, start_checkout.workspace_id, v_quote.kind, 'stripe', 'pending', v_quote.plan_id, v_quote.pack_id,
+       v_quote.price_id, start_checkout.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
+       start_checkout.currency, v_quote.promo_code_id,
+       case when v_quote.kind = 'subscription' then start_checkout.collection end,
+       case when v_quote.kind = 'subscription' and start_checkout.collection = 'balance' then start_checkout.auto_renew end,
+       v_quote.trial_days, start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
+       -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
+       date_trunc('second', v_now + interval '23 hours'), v_now);
+    if v_quote.amount_minor = 0 and not (v_quote.kind = 'subscription' and start_checkout.collection = 'stripe') then
+      perform ops.refuse('nothing_to_pay');
+    end if;
+    perform payments.hold_redemption(start_checkout.id, start_checkout.caused_by);
+  end if;
+  select c.quantity, c.success_url, c.cancel_url, c.kind, c.state, c.url, c.session_id, c.price_provider_id, c.mode,
+         c.trial_days, c.expires_at, c.created_at, c.customer_id, c.customer_number, c.customer_token, c.search_customer,
+         c.session_token, c.amount_minor, c.session_currency, c.discounted, c.name
+    into strict start_checkout.quantity, start_checkout.success_url, start_checkout.cancel_url, start_checkout.kind,
+         start_checkout.state, start_checkout.url, start_checkout.session_id, start_checkout.price_provider_id,
+         start_checkout.mode, start_checkout.trial_days, start_checkout.expires_at, start_checkout.created_at,
+         start_checkout.customer_id, start_checkout.customer_number, start_checkout.customer_token,
+         start_checkout.search_customer, start_checkout.session_token, start_checkout.amount_minor,
+         start_checkout.session_currency, start_checkout.discounted, start_checkout.name
+    from payments.claim_checkout(start_checkout.id) c;
+end
+$$;
+revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean) from public, tollgate_worker;
+grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean) to tollgate_worker;
+
+-- @routine payments.start_purchase
+-- payments.start_purchase: a purchase that is to be paid by hand (a bank transfer, cash): a plan's period, a pack, or money for the
+-- balance (`topup_minor`). It is its own quote, and holds its promo code's redemption, for `expires_in`; an operator confirms the
+-- money (payments.confirm_purchase).
+-- Guarantees: while one of a plan is open, the same again is that one; by constraint there are never two.
+-- Refuses: as payments.admit_buyer and payments.quote; subscription_exists (with its state); checkout_open (another one of a plan is:
+--   id, url, expires_at); nothing_to_pay; expires_in_past. Locks: the workspace, the purchase, the redemption, the accounts of
+--   code and campaign. Callers: worker
+create or replace function payments.start_purchase(
+  workspace_id uuid,
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  topup_minor bigint,
+  inout currency text,
+  interval_unit text,
+  interval_count integer,
+  inout quantity integer,
+  promo_code text,
+  expires_in interval,
+  auto_renew boolean,
+  caused_by text,
+  out id uuid,
+  out kind text,
+  out state text,
+  out list_minor bigint,
+  out discount_minor bigint,
+  out amount_minor bigint,
+  out expires_at timestamptz,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_quote record;
+  v_price uuid;
+  v_standing text;
+  v_now timestamptz;
+begin
+  perform payments.admit_buyer(start_purchase.workspace_id,
+    case when start_purchase.topup_minor is not null then 'balance_topup'
+      when start_purchase.plan_code is not null then 'subscription' end, 'balance');
+  if start_purchase.plan_code is not null and start_purchase.topup_minor is null then
+    v_price := (billing.offer(start_purchase.plan_code, start_purchase.plan_number, null, start_purchase.currency,
+      start_purchase.interval_unit, start_purchase.interval_count, published => false)).price_id;
+    v_standing := billing.may_pay_period(start_purchase.workspace_id, v_price, start_purchase.quantity);
+    if v_standing is not null then
+      perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
+    end if;
+    start_purchase.id := payments.open_plan(start_purchase.workspace_id, 'manual', v_price, start_purchase.quantity,
+      start_purchase.promo_code, 'balance', start_purchase.auto_renew, start_purchase.caused_by);
+  end if;
+  if start_purchase.id is null then
+    v_quote := payments.quote(start_purchase.workspace_id, start_purchase.plan_code, start_purchase.plan_number,
+      start_purchase.pack_code, start_purchase.topup_minor, start_purchase.currency, start_purchase.interval_unit,
+      start_purchase.interval_count, start_purchase.quantity, start_purchase.promo_code, 'balance');
+    v_now := ops.now();
+    if start_purchase.expires_in <= interval '0' then
+      perform ops.refuse('expires_in_past');
+    end if;
+    start_purchase.id := uuidv7();
+    insert into payments.purchase
+      (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor,
+       currency, promo_code_id, collection, auto_renew, trial_days, expires_at, created_at)
+    values
+      (start_purchase.id, start_purchase.workspace_id, v_quote.kind, 'manual', 'pending', v_quote.plan_id, v_quote.pack_id,
+       v_quote.price_id, start_purchase.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
+       start_purchase.currency, v_quote.promo_code_id, case when v_quote.kind = 'subscription' then 'balance' end,
+       case when v_quote.kind = 'subscription' then start_purchase.auto_renew end, 0, v_now + start_purchase.expires_in, v_now);
+    if v_quote.amount_minor = 0 then
+      perform ops.refuse('nothing_to_pay');
+    end if;
+    perform payments.hold_redemption(start_purchase.id, start_purchase.caused_by);
+  end if;
+  select p.kind, p.state, p.list_minor, p.discount_minor, p.amount_minor, p.expires_at, p.created_at
+    into strict start_purchase.kind, start_purchase.state, start_purchase.list_minor, start_purchase.discount_minor,
+         start_purchase.amount_minor, start_purchase.expires_at, start_purchase.created_at
+    from payments.purchase p
+   where p.id = start_purchase.id;
+end
+$$;
+revoke all on function "payments"."start_purchase"(uuid, text, integer, text, bigint, text, text, integer, integer, text, interval, boolean, text) from public, tollgate_worker;
+grant execute on function "payments"."start_purchase"(uuid, text, integer, text, bigint, text, text, integer, integer, text, interval, boolean, text) to tollgate_worker;
+
+-- @routine payments.sync_checkout
+-- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none: the
+-- purchase is over, if it never had one, or a day after that one had to be over (of another account's, nobody will ever tell).
+-- Locks: as payments.apply_checkout. Refuses: not_found. Callers: worker
+create or replace function payments.sync_checkout(
+  inout id uuid,
+  fact jsonb,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select p.workspace_id, p.provider into v_row from payments.purchase p where p.id = sync_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  if sync_checkout.fact is null then
+    perform people.lock_workspace(v_row.workspace_id);
+    update payments.purchase p
+       set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
+           check_due_at = null, lease_token = null
+     where p.id = sync_checkout.id and p.provider = 'stripe' and p.state = 'pending'
+       and (p.provider_id is null and (p.leased_until is null or p.leased_until <= ops.now())
+         or p.expires_at + interval '1 day' <= ops.now());
+    if found then
+      perform payments.release_redemption(sync_checkout.id, 'sync');
+    end if;
+  else
+    perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
+  end if;
+  select p.state into strict sync_checkout.state from payments.purchase p where p.id = sync_checkout.id;
+end
+$$;
+revoke all on function "payments"."sync_checkout"(uuid, jsonb) from public, tollgate_worker;
+grant execute on function "payments"."sync_checkout"(uuid, jsonb) to tollgate_worker;
+
 -- @routine people.claim_workspaces
 -- people.claim_workspaces: people.lock_workspace for many at once, by id, and without waiting: answers those that it has
 -- locked; whoever is missing is at work elsewhere, or is not there.
@@ -2291,6 +4243,71 @@ begin
 end
 $$;
 revoke all on function "people"."claim_workspaces"(uuid[]) from public, tollgate_worker;
+
+-- @routine people.create_api_key
+-- people.create_api_key: a key for the operator (no workspace) or for one workspace. Only the hash comes here.
+-- Guarantees: a workspace's key never holds an operator's scope; a key that makes another (`granted_by`) gives no scope that it
+--   lacks, so that keys:write is not every scope; an audit row in the same statement.
+-- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, forbidden (with the scope that the maker lacks),
+--   constraint api_key_hash_once.
+-- Callers: worker, the command `npm run keys`
+create or replace function people.create_api_key(
+  inout workspace_id uuid,
+  inout name text,
+  inout scopes text[],
+  hash text,
+  inout prefix text,
+  expires_in interval,
+  caused_by text,
+  granted_by uuid default null,
+  out id uuid,
+  out expires_at timestamptz,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_scope text;
+  v_given text[] := create_api_key.scopes;
+begin
+  -- The owner's command has no key, and gives what it likes.
+  if create_api_key.granted_by is not null then
+    select k.scopes into strict v_given from people.api_key k where k.id = create_api_key.granted_by;
+  end if;
+  if create_api_key.workspace_id is not null
+    and not exists (select from people.workspace w where w.id = create_api_key.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
+      continue;
+    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
+      'keys:read', 'keys:write', 'ops:read', 'ops:write') then
+      perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
+    elsif create_api_key.workspace_id is not null then
+      perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope <> all (v_given) then
+      perform ops.refuse('forbidden', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+
+  create_api_key.id := uuidv7();
+  create_api_key.created_at := ops.now();
+  create_api_key.expires_at := create_api_key.created_at + create_api_key.expires_in;
+  insert into people.api_key (id, workspace_id, name, hash, prefix, scopes, expires_at, created_at)
+  values (create_api_key.id, create_api_key.workspace_id, create_api_key.name, create_api_key.hash,
+          create_api_key.prefix, create_api_key.scopes, create_api_key.expires_at, create_api_key.created_at);
+  perform ops.record_change(
+    workspace_id => create_api_key.workspace_id, actor => create_api_key.caused_by, action => 'api_key.create',
+    subject => 'api_key:' || create_api_key.id,
+    detail => jsonb_build_object('prefix', create_api_key.prefix, 'scopes', create_api_key.scopes));
+end
+$$;
+revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
+grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
 
 -- @routine people.has_workspace
 -- people.has_workspace: is there such a workspace? Locks nothing: one that is there stays.
@@ -2316,6 +4333,16 @@ create or replace trigger key_lifecycle
 create or replace trigger broadcast_lifecycle
   before insert or update on messages.broadcast
   for each row execute function ops.lifecycle();
+
+-- @trigger payments.purchase_quote_fixed
+-- payments.purchase_quote_fixed: a pending purchase is its own quote: price, promo and currency are those that were shown.
+create or replace trigger purchase_quote_fixed
+  before update on payments.purchase
+  for each row
+  when ((old.list_minor, old.discount_minor, old.amount_minor, old.currency, old.promo_code_id, old.price_id, old.quantity)
+    is distinct from
+    (new.list_minor, new.discount_minor, new.amount_minor, new.currency, new.promo_code_id, new.price_id, new.quantity))
+  execute function payments.refuse_requote();
 
 -- @trigger payments.redemption_lifecycle
 -- payments.redemption_lifecycle: rows move only as ops.transition allows, and each update steps the version.
@@ -2443,6 +4470,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.broadcast', 'stopped', 'running'),
   ('messages.broadcast', 'running', 'done'),
   ('messages.broadcast', 'draft', 'stopped'),
+  ('messages.outbox', 'dead', 'canceled'),
   ('ops.event', 'foreign', 'fetching'),
   ('ops.event', 'applied', 'parked'),
   ('ops.event', 'applied', 'failed'),

@@ -100,6 +100,37 @@ test("D8 what a trial's plan gave ends with the trial, also where the plan that 
   expect([await credits(renewed), await renewed.cents()]).toEqual([{}, 100]);
 });
 
+test("D8 a trial gives way to a provider's subscription that is paid for, whichever is told of first", async ({
+  db,
+}) => {
+  const till = new Till(db);
+  const [offer, plan] = [await till.plan(), await soldPlan(db, { trial_days: 7, included_credits: 3 })];
+  const customer = await till.customer();
+  const of = (await Subscriber.make(db)).of(customer.workspace);
+  await of.tryOut(plan);
+  const told = (status: string, ago: number) =>
+    till.send(
+      "x",
+      subscriptionFact(customer, "sub_paid", offer.price, { status }),
+      Math.floor(Date.now() / 1000) - ago,
+    );
+  await told("incomplete", 60);
+  expect(await of.access()).toMatchObject({ states: ["pending"] });
+  await told("active", 30);
+  const found = await rows(
+    db,
+    "select collection, state, ended_reason, superseded_by from billing.subscription where workspace_id = $1 order by id",
+    [of.workspace],
+  );
+  expect(found).toEqual([
+    { collection: "balance", state: "canceled", ended_reason: "trial_ended", superseded_by: null },
+    { collection: "stripe", state: "active", ended_reason: null, superseded_by: null },
+  ]);
+  expect(await of.access()).toMatchObject({ states: ["removing"] });
+  expect(await credits(of)).toEqual({});
+  expect(await outcome(of.pay(plan))).toBe("subscription_exists");
+});
+
 test("what was arranged for after a period comes after those that are paid for in advance", async ({ db }) => {
   const [plan, next] = [await soldPlan(db), await soldPlan(db, { amount: 300 })];
   const of = await Subscriber.make(db, 2000);
@@ -118,4 +149,19 @@ test("what was arranged for after a period comes after those that are paid for i
   await sweepAll(db, "auto_renew");
   expect([await of.cents(), (await of.standing()).period_number]).toEqual([1400, 3]);
   expect(await scheduled()).toEqual([{ next_price_id: null, next_price_at: null, next_quantity: null }]);
+});
+
+test("one that is ended at once is no longer parked", async ({ db }) => {
+  const plan = await soldPlan(db);
+  const of = await Subscriber.make(db);
+  const id = await of.pay(plan);
+  await db.query(
+    "update billing.subscription set parked_until = ops.park('reminders', id::text, 'P0001', $2) where id = $1",
+    [id, randomUUID()],
+  );
+  await of.change("cancel_now");
+  expect(await rows(db, "select parked_until from billing.subscription where id = $1", [id])).toEqual([
+    { parked_until: null },
+  ]);
+  expect(await rows(db, "select from ops.parked where subject = $1", [id])).toEqual([]);
 });

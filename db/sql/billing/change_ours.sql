@@ -52,7 +52,7 @@ begin
   elsif change_ours.change = 'keep' then
     update billing.subscription s set next_price_id = null, next_price_at = null, next_quantity = null where s.id = v_row.id;
   elsif change_ours.change = 'cancel_now' or change_ours.change = 'cancel' and v_row.state = 'past_due' then
-    perform billing.end_due(array[v_row.id], change_ours.caused_by, at_once => true);
+    perform billing.end_due(array[v_row.id], change_ours.caused_by, reason => 'canceled');
   else
     update billing.subscription s
        set cancel_at = case change_ours.change when 'cancel' then s.current_period_end end,
