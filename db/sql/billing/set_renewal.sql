@@ -35,7 +35,7 @@ begin
     coalesce(set_renewal.interval_unit, v_row.interval_unit), coalesce(set_renewal.interval_count, v_row.interval_count),
     published => false);
   update billing.subscription s
-     set auto_renew = set_renewal.auto_renew, cancel_at = null,
+     set auto_renew = set_renewal.auto_renew, cancel_at = null, canceled_at = null,
          next_price_id = nullif(v_offer.price_id, s.price_id),
          next_price_at = case when v_offer.price_id <> s.price_id then s.current_period_end end,
          next_quantity = nullif(set_renewal.quantity, s.quantity)

@@ -1,6 +1,7 @@
 -- billing.start_trial: a workspace tries a plan, for the plan's days, without paying: once for ever, and once for whoever it is
 -- (`identity_hash`: a SHA-256 of what the operator knows its customer by; a workspace made anew is the same customer's). With
 -- `auto_renew` the first period is paid from the balance when the trial ends.
+-- Guarantees: an audit row in the same statement.
 -- Refuses: not_found; workspace_frozen; plan_unknown, price_unknown; trial_not_offered; subscription_exists (with its state); trial_used.
 -- Locks: the workspace, then the subscription, what it is limited to, the key. Callers: worker
 create or replace function billing.start_trial(
@@ -73,5 +74,9 @@ begin
       expires_at => null, reason => 'trial', idempotency_key => 'tg:trial:' || start_trial.id, caused_by => start_trial.caused_by);
   end if;
   perform billing.follow(start_trial.workspace_id);
+  perform ops.record_change(
+    workspace_id => start_trial.workspace_id, actor => start_trial.caused_by, action => 'subscription.trial',
+    subject => 'subscription:' || start_trial.id,
+    detail => jsonb_build_object('plan', start_trial.plan_code, 'quantity', start_trial.quantity));
 end
 $$;
