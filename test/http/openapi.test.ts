@@ -125,6 +125,11 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("setPolicy", "/v1/policy", { after_end: "open", shortfall: "debt" });
   await check("getPolicy", "/v1/policy");
   await check("getSubscription", `${path}/subscription`);
+  const referrer = (await api.workspace()).path;
+  await check("setReferralPolicy", "/v1/referral_policy", { percent: 10, recurring: true });
+  await check("getReferralPolicy", "/v1/referral_policy");
+  await check("setReferrer", `${path}/referrer`, { referrer: referrer.split("/").at(-1) });
+  await check("getReferrer", `${path}/referrer`);
   const buying = { currency: "eur", ...places };
   const pack = await check("checkout", `${path}/checkout`, { pack: "sack", ...buying });
   await check("cancelPurchase", `${path}/purchases/${idOf(pack)}/cancel`, {});
@@ -136,6 +141,8 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("listBalanceTransactions", `${path}/balance/transactions?currency=eur`);
   await check("listPurchases", `${path}/purchases`);
   await check("listPayments", `${path}/payments`);
+  await check("listReferrals", `${referrer}/referrals`);
+  await check("listRewards", `${referrer}/rewards`);
   await check("openPortal", `${path}/portal`, { return_url: places.cancel_url });
   const subscription = `${path}/subscription`;
   await check("getSubscription", subscription);

@@ -11,6 +11,7 @@ import { inbox } from "./mutations/inbox.ts";
 import { keys } from "./mutations/keys.ts";
 import { outbox } from "./mutations/outbox.ts";
 import { purchases } from "./mutations/purchases.ts";
+import { referrals } from "./mutations/referrals.ts";
 import { refunds } from "./mutations/refunds.ts";
 import { returns } from "./mutations/returns.ts";
 import { spending } from "./mutations/spending.ts";
@@ -32,6 +33,7 @@ test.for([
   ...inbox,
   ...purchases,
   ...refunds,
+  ...referrals,
   ...takeBacks,
   ...outbox,
   ...balance,
