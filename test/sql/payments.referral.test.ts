@@ -26,6 +26,29 @@ test("D1 where the policy is recurring, each payment is rewarded", async ({ db }
   expect(await scheme.balance()).toBe(700);
 });
 
+test("D1 money that comes by hand for a balance is rewarded with it, and what is paid from the balance is not again", async ({
+  db,
+}) => {
+  const scheme = await Scheme.open(db, { percent: 10, recurring: true });
+  const of = { workspace_id: scheme.payer.workspace, currency: "eur", caused_by: "test" };
+  const pack = await scheme.till.pack(100, { amount: 1000 });
+  const topup = () =>
+    call(db, "payments.record_topup", { ...of, amount_minor: 2550, reference: scheme.payer.customer });
+  await race(20, topup);
+  const bought = { ...of, pack_code: pack.code, quantity: 1 };
+  const { payment_id } = await call<{ payment_id: string }>(db, "payments.buy_from_balance", bought);
+  expect([await scheme.rewards(), await scheme.balance()]).toEqual([[255], 255]);
+  await call(db, "payments.refund_payment", { ...refundOf(scheme, payment_id), amount_minor: 1000 });
+  expect(await scheme.balance()).toBe(255);
+  const [first] = await rows<{ id: string }>(
+    db,
+    "select id from payments.payment where workspace_id = $1 and provider = 'manual'",
+    [scheme.payer.workspace],
+  );
+  await call(db, "payments.refund_payment", { ...refundOf(scheme, first?.id), amount_minor: 1275 });
+  expect(await scheme.balance()).toBe(128);
+});
+
 test("D3 50 tellers of one payment at once: one reward", async ({ db }) => {
   const scheme = await Scheme.open(db, { percent: 10, recurring: true });
   const invoice = scheme.invoice({ amount: 1000 });
@@ -268,6 +291,13 @@ test("a referrer that could not pay its period is asked again once it was reward
   expect(await state()).toBe("past_due");
   await scheme.pay({ amount: 1000 });
   expect([await state(), await scheme.balance()]).toEqual(["active", 200]);
+});
+
+const refundOf = ({ payer }: Scheme, payment_id: string | undefined) => ({
+  workspace_id: payer.workspace,
+  payment_id,
+  reason: "test",
+  caused_by: "test",
 });
 
 async function workspaces(db: Pool, n: number): Promise<string[]> {
