@@ -155,12 +155,24 @@ export class Guest {
     return row;
   }
 
-  /** Until when its last subscription lets it in; null: it does not, now. */
-  async paidUntil(): Promise<string | null> {
-    const [row] = await rows<{ until: string | null }>(this.db, "select billing.paid_until($1) as until", [
-      (await this.subscription()).id,
-    ]);
-    return row?.until ?? null;
+  /** Moves the database's clock to the end of what is paid for (`current_period_end`), or to where all ends; and on by an interval. */
+  async toEnd(by = "0", of: "current_period_end" | "expire_at" = "current_period_end"): Promise<void> {
+    await this.db.query(
+      `update ops.clock set clock_offset = clock_offset + (
+         select s.${of} - ops.now() + $2::interval from billing.subscription s where s.id = $1)`,
+      [(await this.subscription()).id, by],
+    );
+  }
+
+  /** Is it let in by the key that it has, or had last? As the Worker asks it at the door. */
+  async isLetIn(): Promise<boolean> {
+    const [row] = await rows<{ valid: boolean }>(
+      this.db,
+      `select billing.paid_until((
+         select k.subscription_id from access.key k where k.key = $1 and k.state in ('pending', 'active'))) is not null as valid`,
+      [(await this.key()).key],
+    );
+    return row?.valid === true;
   }
 
   /** Its keys, the first one first. */

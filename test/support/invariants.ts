@@ -141,6 +141,11 @@ const violations: Record<string, string> = {
         where s.id = k.subscription_id and s.workspace_id = k.workspace_id and s.ended_at is null
           and s.superseded_by is null and p.grants_access)`,
 
+  "a subscription of ours that lives has its key, where its plan grants access": `
+    select s.id::text as subject from billing.subscription s join billing.plan p on p.id = s.plan_id
+     where s.collection = 'balance' and s.ended_at is null and s.superseded_by is null and p.grants_access
+       and not exists (select from access.key k where k.subscription_id = s.id and k.state in ('pending', 'active'))`,
+
   // Retention drops what was settled 35 days ago; whoever provisions may confirm later than that.
   "a key that is to be added or removed has its message": `
     select k.id::text as subject from access.key k

@@ -219,4 +219,55 @@ export const accessKeys: Mutation[] = [
       },
     }),
   ),
+  {
+    guard: "D18 who pays has a key",
+    routine: "billing.follow",
+    changes: [[/perform access\.follow\(.*?end\);/gs, ""]],
+    probe: async (lab) => {
+      const guest = await Guest.withKey(lab.db);
+      expect(await guest.keys()).toHaveLength(1);
+    },
+  },
+  {
+    guard: "D18 expired means no key",
+    routine: "billing.follow",
+    changes: [["v_row.grants_access and v_row.state in ('trialing', 'active', 'past_due')", "v_row.grants_access"]],
+    probe: async (lab) => {
+      const guest = await Guest.withKey(lab.db);
+      await guest.end();
+      expect(await guest.key()).toMatchObject({ state: "removing" });
+    },
+  },
+  {
+    guard: "D18 what is over lets nobody in, before a sweep has seen it",
+    routine: "billing.paid_until",
+    changes: [["case when v_until > v_now then v_until end", "v_until"]],
+    probe: async (lab) => {
+      const guest = await Guest.withKey(lab.db);
+      await guest.toEnd();
+      expect(await guest.isLetIn()).toBe(false);
+    },
+  },
+  {
+    guard: "D18 a renewal that is due leaves the door open, where the money is there",
+    routine: "billing.paid_until",
+    changes: [["b.available >= v_row.amount", "false"]],
+    probe: async (lab) => {
+      const guest = await Guest.of(lab.db, { balance: 500 });
+      await guest.pay({ auto_renew: true });
+      await guest.toEnd();
+      expect(await guest.isLetIn()).toBe(true);
+    },
+  },
+  {
+    guard: "D18 a renewal that cannot be paid leaves it open for the grace, as the sweep will",
+    routine: "billing.paid_until",
+    changes: [["when v_row.state = 'active' then", "when false then"]],
+    probe: async (lab) => {
+      const guest = await Guest.of(lab.db, { grace_days: 3 });
+      await guest.pay({ auto_renew: true });
+      await guest.toEnd();
+      expect(await guest.isLetIn()).toBe(true);
+    },
+  },
 ];
