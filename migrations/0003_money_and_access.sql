@@ -3594,7 +3594,7 @@ begin
         perform ledger.settle(v_hold.owner_id, 'redemption', v_hold.hold_id, null, v_hold.key || ':redeemed', redeem.caused_by);
       end loop;
     exception when sqlstate 'TG001' then
-      if sqlerrm <> 'hold_ended' then
+      if sqlerrm not in ('hold_ended', 'not_found') then
         raise;
       end if;
       perform payments.release_redemption(redeem.purchase_id, redeem.caused_by);
@@ -3739,7 +3739,7 @@ begin
         release_redemption.caused_by);
     exception when sqlstate 'TG001' then
       -- The backstop gave it back before.
-      if sqlerrm <> 'hold_ended' then
+      if sqlerrm not in ('hold_ended', 'not_found') then
         raise;
       end if;
     end;

@@ -96,7 +96,9 @@ const violations: Record<string, string> = {
       full join (
         select 'holds_expire' as sweep, id::text as subject from ledger.hold where parked_until is not null
         union all
-        select 'lots_expire', owner_id || ':' || unit from ledger.account where parked_until is not null) x
+        select 'lots_expire', owner_id || ':' || unit from ledger.account where parked_until is not null
+        union all
+        select 'purchases_expire', id::text from payments.purchase where parked_until is not null) x
         on x.sweep = p.sweep and x.subject = p.subject
      where p.subject is null or x.subject is null`,
 
@@ -165,6 +167,63 @@ const violations: Record<string, string> = {
   "an event that is to be tried again has its time, and no other": `
     select id as subject from ops.event
      where (state in ('parked', 'failed', 'fetching')) <> (next_attempt_at is not null)`,
+
+  "a purchase costs what was listed, less what a code takes off": `
+    select id::text as subject from payments.purchase
+     where amount_minor <> list_minor - discount_minor or discount_minor > 0 and promo_code_id is null`,
+
+  "a redemption is held while its purchase can be paid, and not longer": `
+    select coalesce(p.id, r.purchase_id)::text as subject
+      from payments.purchase p full join payments.redemption r on r.purchase_id = p.id
+     where (p.promo_code_id is not null or r.purchase_id is not null)
+       and (r.promo_code_id is distinct from p.promo_code_id or r.workspace_id is distinct from p.workspace_id
+         or (p.state = 'pending') is distinct from (r.state = 'held')
+         or p.state in ('expired', 'canceled') and r.state <> 'released')`,
+
+  "of a promo code and a campaign no more is held and redeemed than may be, and the ledger says the same": `
+    select x.owner_id::text as subject
+      from (
+        select c.id as owner_id, c.max_redemptions::bigint as most, r.state
+          from payments.promo_code c left join payments.redemption r on r.promo_code_id = c.id
+        union all
+        select g.id, g.max_redemptions::bigint, r.state
+          from payments.campaign g left join payments.promo_code c on c.campaign_id = g.id
+          left join payments.redemption r on r.promo_code_id = c.id) x
+      left join ledger.account a on a.owner_id = x.owner_id and a.unit = 'redemption'
+     where x.most is not null
+     group by x.owner_id, x.most, a.available, a.held
+    having count(*) filter (where x.state in ('held', 'redeemed')) > x.most
+        or a.held is distinct from count(*) filter (where x.state = 'held')
+        or a.available is distinct from x.most - count(*) filter (where x.state in ('held', 'redeemed'))`,
+
+  "a workspace uses a promo code no oftener than it may": `
+    select r.workspace_id::text as subject
+      from payments.redemption r join payments.promo_code c on c.id = r.promo_code_id
+     where r.state in ('held', 'redeemed')
+     group by r.workspace_id, c.id, c.per_workspace having count(*) > c.per_workspace`,
+
+  "what is paid has its payment, which names it; nothing else has": `
+    select p.id::text as subject
+      from payments.purchase p left join payments.payment m on m.id = p.payment_id
+     where (p.state in ('paid', 'partly_refunded', 'refunded')) <> (p.payment_id is not null)
+        or p.payment_id is not null and (m.purchase_id is distinct from p.id or m.workspace_id is distinct from p.workspace_id)`,
+
+  "what was bought from a balance was taken from it, to the cent": `
+    select coalesce(p.id::text, t.idempotency_key) as subject
+      from (select * from payments.purchase where provider = 'balance' and amount_minor > 0) p
+      full join (select * from ledger.transaction where idempotency_key like 'tg:purchase:%:paid') t
+        on t.owner_id = p.workspace_id and t.idempotency_key = 'tg:purchase:' || p.id || ':paid'
+     where p.state is null or p.state = 'pending' or t.amount is distinct from p.amount_minor or t.unit <> p.currency`,
+
+  "no payment is without what it was for": `
+    select id::text as subject from payments.payment where purchase_id is null and subscription_id is null`,
+
+  "money that waits for the operator has its alarm, and no other has": `
+    select coalesce(p.subject, a.subject) as subject
+      from (select distinct 'purchase:' || purchase_id as subject from payments.payment where unsettled_at is not null) p
+      full join (select subject from ops.alarm where code = 'payment_does_not_fit' and closed_at is null) a
+        on a.subject = p.subject
+     where p.subject is null or a.subject is null`,
 
   "nobody is above itself": `
     with recursive up as (
@@ -247,6 +306,7 @@ const tables = [
   "payments.purchase",
   "payments.payment",
   "payments.intent",
+  "payments.redemption",
   "payments.reward",
   "messages.outbox",
 ];

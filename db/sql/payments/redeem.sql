@@ -24,7 +24,7 @@ begin
         perform ledger.settle(v_hold.owner_id, 'redemption', v_hold.hold_id, null, v_hold.key || ':redeemed', redeem.caused_by);
       end loop;
     exception when sqlstate 'TG001' then
-      if sqlerrm <> 'hold_ended' then
+      if sqlerrm not in ('hold_ended', 'not_found') then
         raise;
       end if;
       perform payments.release_redemption(redeem.purchase_id, redeem.caused_by);

@@ -20,7 +20,7 @@ begin
         release_redemption.caused_by);
     exception when sqlstate 'TG001' then
       -- The backstop gave it back before.
-      if sqlerrm <> 'hold_ended' then
+      if sqlerrm not in ('hold_ended', 'not_found') then
         raise;
       end if;
     end;
