@@ -2299,7 +2299,8 @@ begin
      where p.provider = apply_checkout.provider and p.id = (apply_checkout.fact ->> 'purchase')::uuid;
     if not found then
       return 'not_ours';
-    elsif v_purchase.provider_id is not null
+    -- The same one may have been written down between the two looks.
+    elsif v_purchase.provider_id <> apply_checkout.fact ->> 'session'
       or v_purchase.workspace_id is distinct from
          payments.workspace_of(apply_checkout.provider, apply_checkout.fact ->> 'customer') then
       raise exception using errcode = 'TG011',

@@ -10,6 +10,7 @@ import { house } from "./mutations/house.ts";
 import { inbox } from "./mutations/inbox.ts";
 import { keys } from "./mutations/keys.ts";
 import { outbox } from "./mutations/outbox.ts";
+import { promo } from "./mutations/promo.ts";
 import { purchases } from "./mutations/purchases.ts";
 import { referrals } from "./mutations/referrals.ts";
 import { refunds } from "./mutations/refunds.ts";
@@ -37,6 +38,7 @@ test.for([
   ...takeBacks,
   ...outbox,
   ...balance,
+  ...promo,
   ...charging,
 ])("without it somebody notices: $guard", async (mutation, { lab }) => {
   await mutation.probe(lab);
