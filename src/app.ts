@@ -10,6 +10,7 @@ import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
 import { messages } from "./messages/routes.ts";
 import { events, house } from "./ops/routes.ts";
+import { promo } from "./payments/promo-routes.ts";
 import { referring } from "./payments/referral-routes.ts";
 import { buying } from "./payments/routes.ts";
 import { views as payments } from "./payments/views.ts";
@@ -30,6 +31,7 @@ for (const routes of [
   buying,
   payments,
   referring,
+  promo,
   access,
   messages,
   events,

@@ -3,24 +3,7 @@ import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import { instant } from "../http/time.ts";
-import { type buyBody, kind, type refundBody, state, type topupBody } from "./model.ts";
-
-const buyCall = routine({
-  name: "payments.buy_from_balance",
-  context: { workspace_id: "workspace_id", caused_by: "caused_by" },
-  args: z.strictObject({ pack_code: z.string(), currency: z.string(), quantity: z.int() }),
-  result: z.object({
-    id: z.string(),
-    kind,
-    state,
-    quantity: z.int(),
-    amount_minor: z.int(),
-    currency: z.string(),
-    payment_id: z.string(),
-    available: z.int(),
-    created_at: instant,
-  }),
-});
+import { type refundBody, state, type topupBody } from "./model.ts";
 
 const topupCall = routine({
   name: "payments.record_topup",
@@ -53,20 +36,7 @@ const refundCall = routine({
 });
 
 /** Every routine that is called here, for the contract test. */
-export const calls = [buyCall, topupCall, refundCall];
-
-/**
- * Pays a pack from the balance. Refuses `insufficient_balance`, `pack_unknown`, `price_unknown`, `workspace_read_only`,
- * `workspace_frozen`, `not_found`.
- */
-export async function buyFromBalance(c: AppContext, workspace: string, body: z.infer<typeof buyBody>) {
-  return write(c, {
-    routine: buyCall,
-    args: { pack_code: body.pack, currency: body.currency, quantity: body.quantity },
-    scope: "billing:write",
-    workspace,
-  });
-}
+export const calls = [topupCall, refundCall];
 
 /** Money that came by hand, once by its reference. Refuses `reference_used`, `balance_limit_exceeded`, `not_found`. */
 export async function recordTopup(c: AppContext, workspace: string, body: z.infer<typeof topupBody>) {

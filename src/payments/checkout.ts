@@ -90,14 +90,19 @@ async function makeSession(
   workspace: string,
   row: Started & { customer: string; token: string },
 ): Promise<Started> {
-  if (row.price_provider_id === null && row.kind !== "balance_topup") throw new Problem("price_not_published");
+  // What has no price of its own at Stripe is one piece of what it comes to: a top-up, a discounted pack, one period of a plan.
+  const whole = row.discounted || row.kind === "balance_topup";
+  if (row.price_provider_id === null && !whole) throw new Problem("price_not_published");
   const order = {
     purchase: row.id,
     workspace,
     customer: row.customer,
     mode: row.mode,
-    price: row.price_provider_id ?? { amount_minor: row.amount_minor, currency: row.session_currency },
-    quantity: row.quantity,
+    price:
+      row.price_provider_id === null || whole
+        ? { amount_minor: row.amount_minor, currency: row.session_currency, name: row.name }
+        : row.price_provider_id,
+    quantity: whole ? 1 : row.quantity,
     trial_days: row.trial_days,
     success_url: row.success_url,
     cancel_url: row.cancel_url,

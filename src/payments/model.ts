@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { pageQuery } from "../http/pagination.ts";
 import { moment, reason, uuid } from "../http/parameters.ts";
+import { autoRenew, currency, order, refuseMixed } from "./order.ts";
 
 export const workspaceParams = z.strictObject({ workspace: uuid });
 export const purchaseParams = z.strictObject({ workspace: uuid, purchase: uuid });
@@ -13,40 +14,31 @@ const place = (example: string) =>
     example,
   });
 
-const code = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/, "must be a plan's or a pack's code");
-
-const currency = z.string().regex(/^[a-z]{3}$/, "must be an ISO 4217 code in lower case");
-
 /** What Stripe takes at most in one payment, of any currency. */
-const minorAmount = z.int().min(1).max(99_999_999);
+const largestAtStripe = 99_999_999;
+/** What anybody pays at once by hand or from a balance. */
+const largestByHand = 99_999_999_999;
 
 export const checkoutBody = z
   .strictObject({
-    plan: code.optional().meta({ description: "A plan to subscribe to; this or `pack`." }),
-    version: z.int().min(1).max(2_147_483_647).optional().meta({ description: "Of the plan; without it, the newest." }),
-    pack: code.optional().meta({ description: "A pack of credits or retail tokens to buy once; this or `plan`." }),
-    topup_minor: minorAmount.optional().meta({
-      description: "Money for the workspace's balance, in the currency's smallest unit; in place of `plan` and `pack`.",
-      example: 2500,
-    }),
-    currency,
-    interval: z.enum(["day", "week", "month", "year"]).optional().meta({
-      description: "How often the plan is paid; without it, by the month.",
-    }),
-    interval_count: z.int().min(1).max(36).optional().meta({ description: "Every how many of them; without it, 1." }),
-    quantity: z.int().min(1).max(10_000).default(1).meta({ description: "How many: seats of a plan, or packs." }),
+    ...order(largestAtStripe),
+    collection: z
+      .enum(["stripe", "balance"])
+      .optional()
+      .meta({
+        description:
+          "Of a plan: `stripe` collects each period (as without it); `balance`: one period is paid now, and the next ones from " +
+          "the workspace's balance.",
+      }),
+    auto_renew: autoRenew.optional(),
     success_url: place("https://app.example.com/thanks?session={CHECKOUT_SESSION_ID}"),
     cancel_url: place("https://app.example.com/prices"),
   })
   .superRefine((body, context) => {
-    const refuse = (member: string, message: string) =>
-      context.addIssue({ code: "custom", path: [member], message, input: body });
-    const asked = [body.plan, body.pack, body.topup_minor].filter((member) => member !== undefined);
-    if (asked.length !== 1) refuse("plan", "give a plan, a pack or topup_minor, one of them");
-    if (body.topup_minor !== undefined && body.quantity !== 1) refuse("quantity", "is a plan's or a pack's");
-    if (body.pack === undefined && body.topup_minor === undefined) return;
-    for (const member of ["version", "interval", "interval_count"] as const) {
-      if (body[member] !== undefined) refuse(member, "is a plan's");
+    refuseMixed(body, context);
+    if (body.auto_renew !== undefined && body.plan !== undefined && body.collection !== "balance") {
+      const message = "is of a plan that is paid from the balance: give collection";
+      context.addIssue({ code: "custom", path: ["auto_renew"], message, input: body });
     }
   })
   .meta({
@@ -90,7 +82,15 @@ export const portalAnswer = () =>
 const sold = z.object({ code: z.string(), version: z.int() }).nullable();
 const minor = z.int().meta({ description: "In the currency's smallest unit.", example: 1900 });
 
-export const purchasesQuery = z.strictObject({ ...pageQuery, state: state.optional() });
+export const purchasesQuery = z.strictObject({ ...pageQuery, state: state.optional(), kind: kind.optional() });
+
+/** What it costs: the price, what a promo code takes off, and what is to be paid. */
+const quoted = {
+  list_minor: minor.meta({ description: "The price, times the quantity." }),
+  discount_minor: minor.meta({ description: "What the promo code takes off." }),
+  amount_minor: minor.meta({ description: "What is to be paid." }),
+  currency: z.string(),
+};
 
 export const purchaseItem = () =>
   z.object({
@@ -101,8 +101,9 @@ export const purchaseItem = () =>
     plan: sold,
     pack: sold,
     quantity: z.int(),
-    amount_minor: minor,
-    currency: z.string(),
+    ...quoted,
+    promo_code: z.string().nullable().meta({ example: "WELCOME10" }),
+    collection: z.enum(["stripe", "balance"]).nullable().meta({ description: "Of a plan: who collects its periods." }),
     url,
     subscription_id: uuid.nullable(),
     payment_id: uuid.nullable(),
@@ -124,12 +125,54 @@ export const paymentItem = () =>
     reference: z.string().meta({ description: "The provider's invoice or checkout session.", example: "in_1a2b3c" }),
     purchase_id: uuid.nullable(),
     subscription_id: uuid.nullable(),
+    unsettled_at: moment.nullable().meta({
+      description: "It came in another amount or currency than asked for, and waits for the operator to settle it.",
+    }),
     paid_at: moment,
     created_at: moment,
   });
 
+export const quoteBody = z
+  .strictObject({
+    ...order(largestByHand),
+    collection: z.enum(["stripe", "balance"]).default("balance").meta({ description: "Of a plan: who collects it." }),
+  })
+  .superRefine(({ collection: _collection, ...body }, context) => refuseMixed(body, context))
+  .meta({ example: { pack: "credits_100", currency: "eur", promo_code: "WELCOME10" } });
+
+export const quoteAnswer = () =>
+  z.object({
+    kind,
+    quantity: z.int(),
+    ...quoted,
+    trial_days: z.int().meta({ description: "Of a plan: how long a trial of it is." }),
+  });
+
+const day = 86_400;
+
 export const buyBody = z
-  .strictObject({ pack: code, currency, quantity: z.int().min(1).max(10_000).default(1) })
+  .strictObject({
+    ...order(largestByHand),
+    provider: z.enum(["balance", "manual"]).default("balance").meta({
+      description:
+        "`balance`: paid at once from the workspace's balance. `manual`: paid by hand, once the operator says so.",
+    }),
+    auto_renew: autoRenew.optional(),
+    expires_in: z
+      .int()
+      .min(300)
+      .max(30 * day)
+      .optional()
+      .meta({ description: "Of what is paid by hand: for how many seconds it may be; without it, three days." }),
+  })
+  .superRefine((body, context) => {
+    refuseMixed(body, context);
+    const refuse = (member: string, message: string) =>
+      context.addIssue({ code: "custom", path: [member], message, input: body });
+    if (body.provider === "manual") return;
+    if (body.topup_minor !== undefined) refuse("topup_minor", "cannot be paid from the balance itself");
+    if (body.expires_in !== undefined) refuse("expires_in", "is of what is paid by hand");
+  })
   .meta({ example: { pack: "credits_100", currency: "eur" } });
 
 const left = z.int().meta({ description: "What the balance has of the currency now." });
@@ -140,20 +183,66 @@ export const buyAnswer = () =>
     kind,
     state,
     quantity: z.int(),
-    amount_minor: minor,
-    currency: z.string(),
-    payment_id: uuid,
-    available: left,
+    ...quoted,
+    payment_id: uuid.nullable().meta({ description: "Null while it is to be paid." }),
+    subscription_id: uuid.nullable(),
+    available: left.nullable().meta({ description: "What the balance has now; null of what is paid by hand." }),
+    expires_at: moment.nullable().meta({ description: "Until when it can be paid by hand." }),
     created_at: moment,
   });
 
+const reference = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters")
+  .meta({ description: "What the bank, or your books, call it: once for ever.", example: "bank-2026-11-22-0042" });
+
+export const confirmBody = z
+  .strictObject({ amount_minor: z.int().min(0).max(largestByHand), currency, reference })
+  .meta({ example: { amount_minor: 2500, currency: "eur", reference: "bank-2026-11-22-0043" } });
+
+export const confirmAnswer = () =>
+  z.object({
+    id: uuid.meta({ description: "The purchase's." }),
+    outcome: z.enum(["paid", "does_not_fit"]).meta({
+      description:
+        "`paid`: it bought what it was for. `does_not_fit`: another amount or currency, or paid already: the money is kept " +
+        "without effect, for you to settle.",
+    }),
+    state,
+    kind,
+    amount_minor: minor,
+    currency: z.string(),
+    reference: z.string(),
+    payment_id: uuid,
+    subscription_id: uuid.nullable(),
+    available: left,
+  });
+
+export const settleBody = z
+  .strictObject({
+    as: z.enum(["balance", "purchase"]).meta({
+      description: "`balance`: the money goes to the balance. `purchase`: it buys what it was paid for all the same.",
+    }),
+    reason,
+  })
+  .meta({ example: { as: "balance", reason: "paid 1 € too little, agreed by phone" } });
+
+export const settleAnswer = () =>
+  z.object({
+    payment_id: uuid,
+    settled_as: z.enum(["balance", "purchase"]),
+    purchase_id: uuid.nullable(),
+    state: state.nullable().meta({ description: "The purchase's." }),
+    amount_minor: minor,
+    currency: z.string(),
+    subscription_id: uuid.nullable(),
+    available: left,
+  });
+
 export const topupBody = z.strictObject({
-  amount_minor: z.int().min(1).max(99_999_999_999).meta({ example: 2500 }),
+  amount_minor: z.int().min(1).max(largestByHand).meta({ example: 2500 }),
   currency: currency.meta({ example: "eur" }),
-  reference: z
-    .string()
-    .regex(/^[\x20-\x7e]{1,200}$/, "must be 1 to 200 printable ASCII characters")
-    .meta({ description: "What the bank, or your books, call it: once for ever.", example: "bank-2026-11-22-0042" }),
+  reference,
 });
 
 export const topupAnswer = () =>
@@ -171,7 +260,7 @@ export const topupAnswer = () =>
 export const paymentParams = z.strictObject({ workspace: uuid, payment: uuid });
 
 export const refundBody = z.strictObject({
-  amount_minor: z.int().min(1).max(99_999_999_999).optional().meta({ description: "Without it: all that is left." }),
+  amount_minor: z.int().min(1).max(largestByHand).optional().meta({ description: "Without it: all that is left." }),
   reason,
 });
 

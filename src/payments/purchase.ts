@@ -18,7 +18,7 @@ export async function cancelPurchase(c: AppContext, workspace: string, id: strin
     const fact = session === null ? null : await expireCheckout(stripeOf(c), session);
     await call(c.get("database"), syncCheckoutCall, { id, fact }, c.get("trace"));
   }
-  const after = await getPurchase(c, workspace, id);
+  const after = await getPurchase(c, workspace, id, "billing:write");
   if (after === null) throw new Problem("not_found");
   // Somebody is making its session just now: it is not ended before that is known.
   if (after.state === "pending" && after.session_id === null)

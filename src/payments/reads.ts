@@ -1,6 +1,6 @@
 import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
 import { pack, plan } from "../../db/schema/billing.ts";
-import { customer, payment, purchase } from "../../db/schema/payments.ts";
+import { customer, payment, promoCode, purchase } from "../../db/schema/payments.ts";
 import { read } from "../db/read.ts";
 import type { AppContext } from "../http/context.ts";
 import type { Page } from "../http/pagination.ts";
@@ -20,8 +20,12 @@ const purchaseColumns = {
   pack_code: sql<string | null>`${pack.code}`.as("pack_code"),
   pack_number: sql<number>`${pack.number}`.as("pack_number"),
   quantity: sql<number>`${purchase.quantity}`.as("quantity"),
+  list_minor: sql<string>`coalesce(${purchase.list_minor}, ${purchase.amount_minor})`.as("list_minor"),
+  discount_minor: purchase.discount_minor,
   amount_minor: purchase.amount_minor,
   currency: purchase.currency,
+  promo_code: sql<string | null>`${promoCode.code}`.as("promo_code"),
+  collection: sql<"stripe" | "balance" | null>`${purchase.collection}`.as("collection"),
   url: purchase.url,
   subscription_id: purchase.subscription_id,
   payment_id: purchase.payment_id,
@@ -31,17 +35,24 @@ const purchaseColumns = {
 };
 
 /** A page of purchases, newest first, and one more. */
-export async function listPurchases(c: AppContext, workspace: string, page: Page, state: State | undefined) {
+export async function listPurchases(
+  c: AppContext,
+  workspace: string,
+  page: Page,
+  { state, kind }: { state?: State | undefined; kind?: Kind | undefined },
+) {
   const rows = await read(c, { scope, workspace }, (db, permit) =>
     db
       .select(purchaseColumns)
       .from(purchase)
       .leftJoin(plan, eq(plan.id, purchase.plan_id))
       .leftJoin(pack, eq(pack.id, purchase.pack_id))
+      .leftJoin(promoCode, eq(promoCode.id, purchase.promo_code_id))
       .where(
         and(
           eq(purchase.workspace_id, permit.workspace_id),
           state === undefined ? undefined : eq(purchase.state, state),
+          kind === undefined ? undefined : eq(purchase.kind, kind),
           page.after === null ? undefined : lt(purchase.id, page.after),
         ),
       )
@@ -51,14 +62,20 @@ export async function listPurchases(c: AppContext, workspace: string, page: Page
   return rows.map(shownPurchase);
 }
 
-/** One purchase, for who may write; with the name of its session at Stripe, which is null where none was made. */
-export async function getPurchase(c: AppContext, workspace: string, id: string) {
-  const [row] = await read(c, { scope: "billing:write", workspace }, (db, permit) =>
+/** One purchase, with the name of its session at Stripe, which is null where none was made; null: there is no such purchase. */
+export async function getPurchase(
+  c: AppContext,
+  workspace: string,
+  id: string,
+  as: "billing:read" | "billing:write" = "billing:read",
+) {
+  const [row] = await read(c, { scope: as, workspace }, (db, permit) =>
     db
       .select(purchaseColumns)
       .from(purchase)
       .leftJoin(plan, eq(plan.id, purchase.plan_id))
       .leftJoin(pack, eq(pack.id, purchase.pack_id))
+      .leftJoin(promoCode, eq(promoCode.id, purchase.promo_code_id))
       .where(and(eq(purchase.workspace_id, permit.workspace_id), eq(purchase.id, id))),
   );
   return row === undefined ? null : { state: row.state, session_id: row.session_id, shown: shownPurchase(row) };
@@ -74,8 +91,12 @@ interface PurchaseRow {
   pack_code: string | null;
   pack_number: number;
   quantity: number;
+  list_minor: string;
+  discount_minor: number;
   amount_minor: number;
   currency: string;
+  promo_code: string | null;
+  collection: "stripe" | "balance" | null;
   url: string | null;
   subscription_id: string | null;
   payment_id: string | null;
@@ -93,8 +114,12 @@ function shownPurchase(row: PurchaseRow) {
     plan: row.plan_code === null ? null : { code: row.plan_code, version: row.plan_number },
     pack: row.pack_code === null ? null : { code: row.pack_code, version: row.pack_number },
     quantity: row.quantity,
+    list_minor: Number(row.list_minor),
+    discount_minor: row.discount_minor,
     amount_minor: row.amount_minor,
     currency: row.currency,
+    promo_code: row.promo_code,
+    collection: row.collection,
     url: row.state === "pending" ? row.url : null,
     subscription_id: row.subscription_id,
     payment_id: row.payment_id,
@@ -118,6 +143,7 @@ export async function listPayments(c: AppContext, workspace: string, page: Page)
         reference: payment.reference,
         purchase_id: payment.purchase_id,
         subscription_id: payment.subscription_id,
+        unsettled_at: payment.unsettled_at,
         paid_at: payment.paid_at,
         created_at: payment.created_at,
       })
@@ -134,8 +160,13 @@ export async function listPayments(c: AppContext, workspace: string, page: Page)
   return rows.map(shownPayment);
 }
 
-function shownPayment<Row extends { paid_at: string; created_at: string }>(row: Row) {
-  return { ...row, paid_at: utc(row.paid_at), created_at: utc(row.created_at) };
+function shownPayment<Row extends { unsettled_at: string | null; paid_at: string; created_at: string }>(row: Row) {
+  return {
+    ...row,
+    unsettled_at: utcOrNull(row.unsettled_at),
+    paid_at: utc(row.paid_at),
+    created_at: utc(row.created_at),
+  };
 }
 
 /** The workspace's customer at Stripe, for who may write; null: it has none. */

@@ -9,7 +9,8 @@ import {
   writeRefusals,
 } from "../http/route.ts";
 import { router } from "../http/router.ts";
-import { buyFromBalance, recordTopup, refundPayment } from "./balance.ts";
+import { recordTopup, refundPayment } from "./balance.ts";
+import { buy, confirmPurchase, quote, settlePayment } from "./buying.ts";
 import { checkout, portal } from "./checkout.ts";
 import * as model from "./model.ts";
 import { cancelPurchase } from "./purchase.ts";
@@ -18,6 +19,19 @@ const path = "/v1/workspaces/{workspace}";
 const asksStripe = ["not_found", "provider_refused", "provider_unavailable", "misconfigured"] as const;
 /** Of calls that take no Idempotency-Key, for there is nothing to do twice: a link is made anew, an end is an end. */
 const ofBodies = ["malformed_json", "body_too_large", "unsupported_media_type"] as const;
+
+/** What is wrong with an order, or with its promo code. */
+const ofOrders = [
+  "plan_unknown",
+  "pack_unknown",
+  "price_unknown",
+  "amount_too_large",
+  "promo_unknown",
+  "promo_expired",
+  "promo_not_for_this",
+  "promo_used",
+  "promo_used_up",
+] as const;
 
 const checkoutRoute = createRoute({
   method: "post",
@@ -36,12 +50,11 @@ const checkoutRoute = createRoute({
     ...writeRefusals(
       ...asksStripe,
       "idempotency_key_required",
-      "plan_unknown",
-      "pack_unknown",
-      "price_unknown",
+      ...ofOrders,
       "price_not_published",
       "subscription_exists",
       "checkout_open",
+      "nothing_to_pay",
       "workspace_read_only",
       "workspace_frozen",
       "url_not_allowed",
@@ -80,25 +93,91 @@ const cancelRoute = createRoute({
   },
 });
 
+const quoteRoute = createRoute({
+  method: "post",
+  path: `${path}/quotes`,
+  operationId: "quote",
+  tags: ["payments"],
+  summary: "Ask what something costs",
+  description:
+    "With a promo code or without. Nothing is held by it: a purchase is its own quote, whose price, promo code and currency are " +
+    "fixed until it is over.",
+  ...secured("billing:read"),
+  request: { params: model.workspaceParams, body: jsonBody(model.quoteBody) },
+  responses: {
+    200: jsonAnswer(model.quoteAnswer, "What it costs now"),
+    ...readRefusals("not_found", ...ofBodies, ...ofOrders),
+  },
+});
+
 const buyRoute = createRoute({
   method: "post",
   path: `${path}/purchases`,
-  operationId: "buyFromBalance",
-  tags: ["balance"],
-  summary: "Pay a pack from the balance",
-  description: "The money and what it buys move in one statement: both or neither.",
+  operationId: "buy",
+  tags: ["payments"],
+  summary: "Buy from the balance, or to be paid by hand",
+  description:
+    "A plan's period or a pack, paid from the balance: the money and what it buys move in one statement, both or neither. Or " +
+    "(`manual`) whatever is to be paid by a transfer or in cash: its price is fixed, its promo code held, until an operator " +
+    "confirms the money or its time is over. A period of a plan that is paid for already makes it longer.",
   ...secured("billing:write"),
   request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.buyBody) },
   responses: {
-    201: keyedAnswer(model.buyAnswer, "Bought"),
+    201: keyedAnswer(model.buyAnswer, "Bought, or to be paid"),
     ...writeRefusals(
       "idempotency_key_required",
       "not_found",
       "insufficient_balance",
-      "pack_unknown",
-      "price_unknown",
+      "subscription_exists",
+      "checkout_open",
+      "nothing_to_pay",
       "workspace_read_only",
       "workspace_frozen",
+      "balance_limit_exceeded",
+      ...ofOrders,
+    ),
+  },
+});
+
+const confirmRoute = createRoute({
+  method: "post",
+  path: `${path}/purchases/{purchase}/payments`,
+  operationId: "confirmPurchase",
+  tags: ["payments"],
+  summary: "Say that money came for a purchase",
+  description:
+    "Of one that is paid by hand; once for ever by the reference. Money of another amount or currency is kept without effect, " +
+    "under an alarm, until you settle it; the purchase can still be paid.",
+  ...secured("credits:grant"),
+  request: { params: model.purchaseParams, headers: idempotencyRequired, body: jsonBody(model.confirmBody) },
+  responses: {
+    201: keyedAnswer(model.confirmAnswer, "Kept; outcome says what it did"),
+    ...writeRefusals("idempotency_key_required", "not_found", "reference_used", "balance_limit_exceeded"),
+  },
+});
+
+const settleRoute = createRoute({
+  method: "post",
+  path: `${path}/payments/{payment}/settle`,
+  operationId: "settlePayment",
+  tags: ["payments"],
+  summary: "Settle a payment that was kept without effect",
+  description: "It goes to the balance, or buys what it was for all the same. To give it back, refund it.",
+  ...secured("ledger:adjust"),
+  request: { params: model.paymentParams, headers: idempotencyRequired, body: jsonBody(model.settleBody) },
+  responses: {
+    201: keyedAnswer(model.settleAnswer, "Settled"),
+    ...writeRefusals(
+      "idempotency_key_required",
+      "not_found",
+      "payment_settled",
+      "purchase_paid",
+      "refund_at_provider",
+      "subscription_exists",
+      "promo_unknown",
+      "promo_expired",
+      "promo_used",
+      "promo_used_up",
       "balance_limit_exceeded",
     ),
   },
@@ -156,8 +235,19 @@ export const buying = router()
     const { workspace, purchase } = c.req.valid("param");
     return c.json(await cancelPurchase(c, workspace, purchase), 200);
   })
+  .openapi(quoteRoute, async (c) => {
+    return c.json(await quote(c, c.req.valid("param").workspace, c.req.valid("json")), 200);
+  })
   .openapi(buyRoute, async (c) => {
-    return c.json(await buyFromBalance(c, c.req.valid("param").workspace, c.req.valid("json")), 201);
+    return c.json(await buy(c, c.req.valid("param").workspace, c.req.valid("json")), 201);
+  })
+  .openapi(confirmRoute, async (c) => {
+    const { workspace, purchase } = c.req.valid("param");
+    return c.json(await confirmPurchase(c, workspace, purchase, c.req.valid("json")), 201);
+  })
+  .openapi(settleRoute, async (c) => {
+    const { workspace, payment } = c.req.valid("param");
+    return c.json(await settlePayment(c, workspace, payment, c.req.valid("json")), 201);
   })
   .openapi(topupRoute, async (c) => {
     return c.json(await recordTopup(c, c.req.valid("param").workspace, c.req.valid("json")), 201);

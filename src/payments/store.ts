@@ -5,6 +5,7 @@ import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import { instant } from "../http/time.ts";
 import { type checkoutBody, kind, state } from "./model.ts";
+import { orderArguments } from "./order.ts";
 
 const text = z.string().nullable();
 
@@ -30,25 +31,35 @@ const started = z.object({
   session_token: text,
   amount_minor: z.int(),
   session_currency: z.string(),
+  discounted: z.boolean(),
+  name: z.string(),
 });
 
 /** What `payments.start_checkout` and `payments.claim_checkout` answer. */
 export type Started = z.infer<typeof started>;
 
+/** What is bought, as `orderArguments` says it. */
+export const orderArgs = {
+  plan_code: text,
+  plan_number: z.int().nullable(),
+  pack_code: text,
+  currency: z.string(),
+  interval_unit: text,
+  interval_count: z.int().nullable(),
+  quantity: z.int(),
+  promo_code: text,
+};
+
 const startCheckoutCall = routine({
   name: "payments.start_checkout",
   context: { workspace_id: "workspace_id", caused_by: "caused_by" },
   args: z.strictObject({
-    plan_code: text,
-    plan_number: z.int().nullable(),
-    pack_code: text,
-    currency: z.string(),
-    interval_unit: text,
-    interval_count: z.int().nullable(),
-    quantity: z.int(),
+    ...orderArgs,
     success_url: z.string(),
     cancel_url: z.string(),
     topup_minor: z.int().nullable(),
+    collection: z.string(),
+    auto_renew: z.boolean(),
   }),
   result: started,
 });
@@ -114,24 +125,19 @@ export const calls = [
 ];
 
 /**
- * Begins a purchase, or answers the one of this plan that is open. Refuses what is not sold so, `price_not_published`,
+ * Begins a purchase, or answers the one of this plan that is open. Refuses what is not sold so, what `quote` does, `nothing_to_pay`, `price_not_published`,
  * `subscription_exists`, `checkout_open` (with the purchase of another plan that is open), `workspace_frozen`, and `workspace_read_only` of all but a plan for a workspace whose last one is over.
  */
 export async function startCheckout(c: AppContext, workspace: string, body: z.infer<typeof checkoutBody>) {
-  const ofPlan = body.plan !== undefined;
   return write(c, {
     routine: startCheckoutCall,
     args: {
-      plan_code: body.plan ?? null,
-      plan_number: body.version ?? null,
-      pack_code: body.pack ?? null,
-      currency: body.currency,
-      interval_unit: ofPlan ? (body.interval ?? "month") : null,
-      interval_count: ofPlan ? (body.interval_count ?? 1) : null,
-      quantity: body.quantity,
+      ...orderArguments(body),
       success_url: body.success_url,
       cancel_url: body.cancel_url,
       topup_minor: body.topup_minor ?? null,
+      collection: body.collection ?? "stripe",
+      auto_renew: body.auto_renew ?? true,
     },
     scope: "billing:write",
     workspace,

@@ -1,6 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
 import { jsonAnswer, readRefusals, secured } from "../http/route.ts";
+import { Problem } from "../http/problem.ts";
 import { router } from "../http/router.ts";
 import * as model from "./model.ts";
 import * as reads from "./reads.ts";
@@ -14,13 +15,24 @@ const purchases = createRoute({
   operationId: "listPurchases",
   tags,
   summary: "List purchases",
-  description: "Every checkout, newest first, and what became of it.",
+  description: "Whatever it bought or is buying, newest first, and what became of it.",
   ...secured("billing:read"),
   request: { params: model.workspaceParams, query: model.purchasesQuery },
   responses: {
     200: jsonAnswer(() => pageAnswer(model.purchaseItem()), "A page"),
     ...readRefusals("not_found", "cursor_invalid"),
   },
+});
+
+const purchase = createRoute({
+  method: "get",
+  path: `${path}/purchases/{purchase}`,
+  operationId: "getPurchase",
+  tags,
+  summary: "Get a purchase",
+  ...secured("billing:read"),
+  request: { params: model.purchaseParams },
+  responses: { 200: jsonAnswer(model.purchaseItem, "The purchase"), ...readRefusals("not_found") },
 });
 
 const payments = createRoute({
@@ -43,11 +55,17 @@ export const views = router()
   .openapi(purchases, async (c) => {
     const query = c.req.valid("query");
     const page = pageOf(query);
-    const rows = await reads.listPurchases(c, c.req.valid("param").workspace, page, query.state);
+    const rows = await reads.listPurchases(c, c.req.valid("param").workspace, page, query);
     return c.json(
       cut(rows, page, ({ id }) => id),
       200,
     );
+  })
+  .openapi(purchase, async (c) => {
+    const { workspace, purchase: id } = c.req.valid("param");
+    const found = await reads.getPurchase(c, workspace, id);
+    if (found === null) throw new Problem("not_found");
+    return c.json(found.shown, 200);
   })
   .openapi(payments, async (c) => {
     const page = pageOf(c.req.valid("query"));

@@ -9,7 +9,9 @@ import { calls as events } from "../../src/ops/events.ts";
 import { calls as inbox } from "../../src/ops/inbox.ts";
 import { calls as ops } from "../../src/ops/store.ts";
 import { calls as balance } from "../../src/payments/balance.ts";
+import { calls as buying } from "../../src/payments/buying.ts";
 import { calls as referrals } from "../../src/payments/referrals.ts";
+import { calls as promo } from "../../src/payments/promo.ts";
 import { calls as payments } from "../../src/payments/store.ts";
 import { calls as people } from "../../src/people/store.ts";
 import { calls as sweeps } from "../../src/sweeps/run.ts";
@@ -22,6 +24,8 @@ const all: readonly Routine[] = [
   ...renewals,
   ...payments,
   ...balance,
+  ...buying,
+  ...promo,
   ...referrals,
   ...access,
   ...messages,

@@ -10,8 +10,8 @@ export interface CheckoutOrder {
   workspace: string;
   customer: string;
   mode: "subscription" | "payment";
-  /** The price's id at Stripe; money for the balance has none. */
-  price: string | { amount_minor: number; currency: string };
+  /** The price's id at Stripe; or what it comes to in all, and what it is called, where Stripe has no such price. */
+  price: string | { amount_minor: number; currency: string; name: string };
   quantity: number;
   /** 0: no trial. */
   trial_days: number;
@@ -56,8 +56,8 @@ export async function createCheckout(account: StripeAccount, order: CheckoutOrde
 
 function lineOf(price: CheckoutOrder["price"]) {
   if (typeof price === "string") return { price };
-  const { amount_minor: unit_amount, currency } = price;
-  return { price_data: { currency, unit_amount, product_data: { name: "Balance" } } };
+  const { amount_minor: unit_amount, currency, name } = price;
+  return { price_data: { currency, unit_amount, product_data: { name } } };
 }
 
 /**
