@@ -23,26 +23,7 @@ drop function "payments"."claim_checkout"(uuid);
 -- @drop routine payments.start_checkout
 drop function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint);
 
--- @tables access.key, access.stray, billing.plan, billing.subscription, billing.trial, ledger.hold, messages.broadcast, messages.circuit, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, ops.alarm, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
-CREATE TABLE "messages"."broadcast" (
-	"id" uuid NOT NULL,
-	"name" text NOT NULL,
-	"channel" text NOT NULL,
-	"segment" jsonb NOT NULL,
-	"subject" text,
-	"body" text NOT NULL,
-	"state" text NOT NULL,
-	"version" integer DEFAULT 1 NOT NULL,
-	"position" uuid,
-	"queued" integer DEFAULT 0 NOT NULL,
-	"next_at" timestamp with time zone,
-	"started_at" timestamp with time zone,
-	"ended_at" timestamp with time zone,
-	"created_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "broadcast_pk" PRIMARY KEY("id"),
-	CONSTRAINT "broadcast_channel_known" CHECK (channel in ('email', 'telegram')),
-	CONSTRAINT "broadcast_due_while_running" CHECK ((state = 'running') = (next_at is not null))
-);
+-- @tables access.key, billing.plan, billing.subscription, billing.trial, ledger.hold, ops.alarm, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
 CREATE TABLE "payments"."campaign" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -55,44 +36,6 @@ CREATE TABLE "payments"."campaign" (
 	CONSTRAINT "campaign_name_length" CHECK (char_length(name) between 1 and 200),
 	CONSTRAINT "campaign_window" CHECK ((ends_at > starts_at) is not false and isfinite(starts_at) and isfinite(ends_at))
 );
-CREATE TABLE "messages"."circuit" (
-	"channel" text NOT NULL,
-	"failures" integer DEFAULT 0 NOT NULL,
-	"open_until" timestamp with time zone,
-	"error" text,
-	"changed_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "circuit_pk" PRIMARY KEY("channel")
-);
-CREATE TABLE "messages"."contact" (
-	"id" uuid NOT NULL,
-	"workspace_id" uuid NOT NULL,
-	"channel" text NOT NULL,
-	"address" text NOT NULL,
-	"language" text NOT NULL,
-	"opt_outs" text[] NOT NULL,
-	"silenced_at" timestamp with time zone,
-	"silenced_reason" text,
-	"created_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "contact_pk" PRIMARY KEY("id"),
-	CONSTRAINT "contact_once" UNIQUE("workspace_id","channel","address"),
-	CONSTRAINT "contact_channel_known" CHECK (channel in ('email', 'telegram')),
-	CONSTRAINT "contact_language_form" CHECK (language ~ '^[a-z]{2,3}(-[A-Z]{2})?$')
-);
-CREATE TABLE "messages"."endpoint" (
-	"id" uuid NOT NULL,
-	"url" text NOT NULL,
-	"description" text NOT NULL,
-	"events" text[] NOT NULL,
-	"secret" text NOT NULL,
-	"secret_old" text,
-	"secret_old_until" timestamp with time zone,
-	"failing_since" timestamp with time zone,
-	"disabled_at" timestamp with time zone,
-	"disabled_reason" text,
-	"created_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "endpoint_pk" PRIMARY KEY("id"),
-	CONSTRAINT "endpoint_url_is_https" CHECK (url ~ '^https?://' and char_length(url) <= 2000)
-);
 CREATE TABLE "access"."key" (
 	"id" uuid NOT NULL,
 	"key" uuid NOT NULL,
@@ -103,7 +46,6 @@ CREATE TABLE "access"."key" (
 	"activated_at" timestamp with time zone,
 	"revoked_at" timestamp with time zone,
 	"removed_at" timestamp with time zone,
-	"seen_at" timestamp with time zone,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "key_pk" PRIMARY KEY("id"),
 	CONSTRAINT "key_once" UNIQUE("key"),
@@ -173,26 +115,6 @@ CREATE TABLE "payments"."reward" (
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "reward_pk" PRIMARY KEY("payment_id")
 );
-CREATE TABLE "access"."stray" (
-	"key" text NOT NULL,
-	"times" integer DEFAULT 1 NOT NULL,
-	"first_seen_at" timestamp with time zone NOT NULL,
-	"seen_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "stray_pk" PRIMARY KEY("key")
-);
-CREATE TABLE "messages"."template" (
-	"id" uuid NOT NULL,
-	"kind" text NOT NULL,
-	"channel" text NOT NULL,
-	"language" text NOT NULL,
-	"number" integer NOT NULL,
-	"subject" text,
-	"body" text NOT NULL,
-	"created_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "template_pk" PRIMARY KEY("id"),
-	CONSTRAINT "template_number_once" UNIQUE("kind","channel","language","number"),
-	CONSTRAINT "template_subject_of_email" CHECK ((channel = 'email') = (subject is not null))
-);
 CREATE TABLE "billing"."trial" (
 	"holder" text NOT NULL,
 	"workspace_id" uuid NOT NULL,
@@ -200,21 +122,6 @@ CREATE TABLE "billing"."trial" (
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "trial_pk" PRIMARY KEY("holder")
 );
-CREATE TABLE "messages"."webhook_event" (
-	"id" uuid NOT NULL,
-	"type" text NOT NULL,
-	"workspace_id" uuid,
-	"resource" text NOT NULL,
-	"resource_version" integer NOT NULL,
-	"data" jsonb NOT NULL,
-	"created_at" timestamp with time zone NOT NULL,
-	CONSTRAINT "webhook_event_pk" PRIMARY KEY("id"),
-	CONSTRAINT "webhook_event_of_version_once" UNIQUE("type","resource","resource_version")
-);
-ALTER TABLE "payments"."purchase" DROP CONSTRAINT "purchase_provider_known";
-ALTER TABLE "messages"."outbox" ADD COLUMN "contact_id" uuid;
-ALTER TABLE "messages"."outbox" ADD COLUMN "endpoint_id" uuid;
-ALTER TABLE "messages"."outbox" ADD COLUMN "broadcast_id" uuid;
 ALTER TABLE "payments"."payment" ADD COLUMN "unsettled_at" timestamp with time zone;
 ALTER TABLE "billing"."plan" ADD COLUMN "grants_access" boolean DEFAULT false NOT NULL;
 ALTER TABLE "payments"."purchase" ADD COLUMN "list_minor" "ledger"."amount";
@@ -237,8 +144,6 @@ ALTER TABLE "billing"."subscription" ADD COLUMN "parked_until" timestamp with ti
 ALTER TABLE "payments"."promo_code" ADD CONSTRAINT "promo_code_campaign" FOREIGN KEY ("campaign_id") REFERENCES "payments"."campaign"("id") ON DELETE no action ON UPDATE no action;
 ALTER TABLE "payments"."redemption" ADD CONSTRAINT "redemption_promo_code" FOREIGN KEY ("promo_code_id") REFERENCES "payments"."promo_code"("id") ON DELETE no action ON UPDATE no action;
 ALTER TABLE "payments"."reward" ADD CONSTRAINT "reward_payment" FOREIGN KEY ("payment_id") REFERENCES "payments"."payment"("id") ON DELETE no action ON UPDATE no action;
-CREATE INDEX "broadcast_due" ON "messages"."broadcast" USING btree ("next_at","id") WHERE next_at is not null;
-CREATE INDEX "contact_of_channel" ON "messages"."contact" USING btree ("channel","id");
 CREATE UNIQUE INDEX "key_live_once" ON "access"."key" USING btree ("subscription_id") WHERE state in ('pending', 'active');
 CREATE INDEX "key_of_workspace" ON "access"."key" USING btree ("workspace_id","id");
 CREATE INDEX "key_of_subscription" ON "access"."key" USING btree ("subscription_id");
@@ -248,12 +153,9 @@ CREATE INDEX "redemption_of_code" ON "payments"."redemption" USING btree ("promo
 CREATE INDEX "referral_of_referrer" ON "payments"."referral" USING btree ("referrer_id","workspace_id");
 CREATE INDEX "reward_of_workspace" ON "payments"."reward" USING btree ("workspace_id","payment_id");
 CREATE INDEX "reward_of_referrer" ON "payments"."reward" USING btree ("referrer_id","payment_id");
-CREATE INDEX "webhook_event_age" ON "messages"."webhook_event" USING btree ("created_at");
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_promo_code" FOREIGN KEY ("promo_code_id") REFERENCES "payments"."promo_code"("id") ON DELETE no action ON UPDATE no action;
 CREATE INDEX "alarm_closed" ON "ops"."alarm" USING btree ("closed_at") WHERE closed_at is not null;
 CREATE INDEX "hold_ended" ON "ledger"."hold" USING btree ("ended_at") WHERE ended_at is not null;
-CREATE INDEX "outbox_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","id");
-CREATE INDEX "outbox_of_broadcast" ON "messages"."outbox" USING btree ("broadcast_id","state");
 CREATE INDEX "purchase_by_hand_due" ON "payments"."purchase" USING btree ("expires_at","id") WHERE state = 'pending' and provider = 'manual';
 CREATE INDEX "subscription_renew_due" ON "billing"."subscription" USING btree ("renew_at","id") WHERE renew_at is not null;
 CREATE INDEX "subscription_expire_due" ON "billing"."subscription" USING btree ("expire_at","id") WHERE expire_at is not null and state <> 'trialing';
@@ -263,7 +165,6 @@ CREATE INDEX "subscription_trial_notice_due" ON "billing"."subscription" USING b
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_collection_known" CHECK (collection in ('stripe', 'balance'));
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_discount_within" CHECK (discount_minor <= list_minor and amount_minor = list_minor - discount_minor);
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_expiry_finite" CHECK (isfinite(expires_at));
-ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_provider_known" CHECK (provider in ('stripe', 'manual', 'balance', 'btcpay'));
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_period_positive" CHECK (collection = 'stripe' or current_period_start < current_period_end);
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_of_balance_whole" CHECK ((collection = 'balance') = (anchor is not null) and (collection = 'balance') = (anchor_number is not null)
         and (collection = 'balance') = (period_number is not null) and (collection = 'balance') = (auto_renew is not null)
@@ -4334,12 +4235,6 @@ create or replace trigger key_lifecycle
   before insert or update on access.key
   for each row execute function ops.lifecycle();
 
--- @trigger messages.broadcast_lifecycle
--- messages.broadcast_lifecycle: rows move only as ops.transition allows, and each update steps the version.
-create or replace trigger broadcast_lifecycle
-  before insert or update on messages.broadcast
-  for each row execute function ops.lifecycle();
-
 -- @trigger payments.purchase_quote_fixed
 -- payments.purchase_quote_fixed: a pending purchase is its own quote: price, promo and currency are those that were shown.
 create or replace trigger purchase_quote_fixed
@@ -4470,12 +4365,6 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.outbox', 'sending', 'dead'),
   ('messages.outbox', 'sending', 'canceled'),
   ('messages.outbox', 'dead', 'queued'),
-  ('messages.broadcast', '', 'draft'),
-  ('messages.broadcast', 'draft', 'running'),
-  ('messages.broadcast', 'running', 'stopped'),
-  ('messages.broadcast', 'stopped', 'running'),
-  ('messages.broadcast', 'running', 'done'),
-  ('messages.broadcast', 'draft', 'stopped'),
   ('messages.outbox', 'dead', 'canceled'),
   ('ops.event', 'foreign', 'fetching'),
   ('ops.event', 'applied', 'parked'),
@@ -4490,37 +4379,9 @@ insert into payments.referral_policy (singleton) values (true) on conflict (sing
 revoke all on "access"."key" from public, tollgate_worker;
 grant select on "access"."key" to tollgate_worker;
 
--- @grant access.stray
-revoke all on "access"."stray" from public, tollgate_worker;
-grant select on "access"."stray" to tollgate_worker;
-
 -- @grant billing.trial
 revoke all on "billing"."trial" from public, tollgate_worker;
 grant select on "billing"."trial" to tollgate_worker;
-
--- @grant messages.broadcast
-revoke all on "messages"."broadcast" from public, tollgate_worker;
-grant select on "messages"."broadcast" to tollgate_worker;
-
--- @grant messages.circuit
-revoke all on "messages"."circuit" from public, tollgate_worker;
-grant select on "messages"."circuit" to tollgate_worker;
-
--- @grant messages.contact
-revoke all on "messages"."contact" from public, tollgate_worker;
-grant select on "messages"."contact" to tollgate_worker;
-
--- @grant messages.endpoint
-revoke all on "messages"."endpoint" from public, tollgate_worker;
-grant select on "messages"."endpoint" to tollgate_worker;
-
--- @grant messages.template
-revoke all on "messages"."template" from public, tollgate_worker;
-grant select on "messages"."template" to tollgate_worker;
-
--- @grant messages.webhook_event
-revoke all on "messages"."webhook_event" from public, tollgate_worker;
-grant select on "messages"."webhook_event" to tollgate_worker;
 
 -- @grant payments.campaign
 revoke all on "payments"."campaign" from public, tollgate_worker;

@@ -9,7 +9,7 @@ export const access = pgSchema("access");
  * The key by which a subscription's customer is let in, wherever the operator sells access (lifecycle `access.key`): `pending` until
  * the provisioner has it, `active`, `removing` until the provisioner has removed it, `removed`. Whether it is valid is the
  * subscription's to say, not the state's: nobody waits for a sweep. `key` is random and shown to its customer; `id` is ours.
- * `seen_at`: when the provisioner last listed it. Growth: one row per subscription that was let in, kept for ever.
+ * Growth: one row per subscription that was let in, kept for ever.
  */
 export const key = access.table(
   "key",
@@ -23,7 +23,6 @@ export const key = access.table(
     activated_at: time(),
     revoked_at: time(),
     removed_at: time(),
-    seen_at: time(),
     created_at: time().notNull(),
   },
   (t) => [
@@ -45,19 +44,4 @@ export const key = access.table(
       .on(t.state, t.id)
       .where(sql`state in ('pending', 'removing')`),
   ],
-);
-
-/**
- * A key that the provisioner lists and no row has: seen in `times` passes. Once it was seen in two, it is removed there.
- * Growth: few rows; those not seen in the last pass go.
- */
-export const stray = access.table(
-  "stray",
-  {
-    key: text().notNull(),
-    times: integer().notNull().default(1),
-    first_seen_at: time().notNull(),
-    seen_at: time().notNull(),
-  },
-  (t) => [primaryKey({ name: "stray_pk", columns: [t.key] })],
 );

@@ -115,7 +115,9 @@ export async function listCampaigns(c: AppContext, page: Page) {
       .limit(page.limit + 1),
   );
   return rows.map((row) => ({
-    ...row,
+    id: row.id,
+    name: row.name,
+    max_redemptions: row.max_redemptions,
     starts_at: utcOrNull(row.starts_at),
     ends_at: utcOrNull(row.ends_at),
     created_at: utc(row.created_at),
@@ -159,20 +161,29 @@ export async function listPromoCodes(c: AppContext, page: Page, code: string | u
       .orderBy(desc(promoCode.id))
       .limit(page.limit + 1),
   );
-  return rows.map((row) =>
-    shownPromo({
-      ...row,
-      starts_at: utcOrNull(row.starts_at),
-      ends_at: utcOrNull(row.ends_at),
-      disabled_at: utcOrNull(row.disabled_at),
-      created_at: utc(row.created_at),
-    }),
-  );
+  return rows.map(shownPromo).map(withInstants);
 }
 
 interface Promo {
   currencies: string[] | null;
   amounts_minor: (string | number)[] | null;
+}
+
+interface Instants {
+  starts_at: string | null;
+  ends_at: string | null;
+  disabled_at: string | null;
+  created_at: string;
+}
+
+function withInstants<Row extends Instants>(row: Row) {
+  return {
+    ...row,
+    starts_at: utcOrNull(row.starts_at),
+    ends_at: utcOrNull(row.ends_at),
+    disabled_at: utcOrNull(row.disabled_at),
+    created_at: utc(row.created_at),
+  };
 }
 
 /** Fixed amounts with their currencies; a percentage has currencies alone. */
