@@ -1774,6 +1774,8 @@ begin
     perform ledger.expire_due(v_due.owner_id, v_due.unit);
   end loop;
 
+  -- What is drawn carries all that it is drawn for: of two lists the planner does not know how long they are, and would join
+  -- a thousand with a thousand row by row.
   with taken as (
     update ledger.account a set available = a.available - i.amount
       from unnest(v_found.positions, v_found.owners, v_found.units, v_found.amounts, v_found.keys)
@@ -1783,10 +1785,10 @@ begin
     returning i.position, i.owner_id, i.unit, i.amount, i.key, uuidv7() as id
   ), drawn as materialized (
     -- Of each lot what those before it lack, in the order of ledger.take.
-    select t.position, l.place, l.id, l.number, least(l.available, t.amount - l.before)::bigint as amount
+    select t.*, l.place, l.lot_id, l.number, least(l.available, t.amount - l.before)::bigint as part
       from taken t
      cross join lateral (
-       select l.ctid as place, l.id, l.available, sum(l.available) over drain - l.available as before,
+       select l.ctid as place, l.id as lot_id, l.available, sum(l.available) over drain - l.available as before,
               row_number() over drain as number
          from ledger.lot l
         where l.owner_id = t.owner_id and l.unit = t.unit and not l.empty
@@ -1795,50 +1797,41 @@ begin
      where l.before < t.amount
   ), drained as (
     -- The accounts' rows are locked, so nobody changes their lots meanwhile, nor their places (ctid).
-    update ledger.lot l set available = l.available - d.amount, empty = (l.available = d.amount)
+    update ledger.lot l set available = l.available - d.part, empty = (l.available = d.part)
       from drawn d
      where l.ctid = d.place
-    returning l.id
-  ), entry as (
-    select d.position, array_agg(e.side order by d.number, e.sign) as sides,
-           array_agg(d.id order by d.number, e.sign) as lots,
-           array_agg(e.sign * d.amount order by d.number, e.sign) as amounts,
-           sum(d.amount) filter (where e.sign = 1) as amount
-      from drawn d
-     cross join (values ('available', -1), (charge_many.side, 1)) e(side, sign)
-     group by d.position
+    returning d.part
   ), posted as (
     -- By owner and key: two calls in different units may name the same keys, and each waits for whoever has just used it.
     insert into ledger.transaction
       (owner_id, unit, id, kind, amount, sides, lots, amounts, idempotency_key, reason, caused_by, created_at)
-    select t.owner_id, t.unit, t.id, 'charge', t.amount, e.sides, e.lots, e.amounts, t.key, charge_many.reason,
-           charge_many.caused_by, v_now
-      from taken t
-      join entry e on e.position = t.position
-     order by t.owner_id, t.key
+    select d.owner_id, d.unit, d.id, 'charge', d.amount, array_agg(e.side order by d.number, e.sign),
+           array_agg(d.lot_id order by d.number, e.sign), array_agg(e.sign * d.part order by d.number, e.sign), d.key,
+           charge_many.reason, charge_many.caused_by, v_now
+      from drawn d
+     cross join (values ('available', -1), (charge_many.side, 1)) e(side, sign)
+     group by d.id, d.owner_id, d.unit, d.amount, d.key
+     order by d.owner_id, d.key
     on conflict on constraint transaction_key_once do nothing
     returning id
   )
-  select array_agg(t.position) as positions, array_agg(t.id) as ids,
-         min(format('the lots of %s in %s lack %s', t.owner_id, t.unit, t.amount - coalesce(e.amount, 0)))
-           filter (where e.amount is distinct from t.amount) as lacking,
-         (select count(*) from drawn) = (select count(*) from drained) as all_drained,
-         array_agg(t.owner_id) filter (where p.id is null) as refused,
-         array_agg(t.key) filter (where p.id is null) as used_keys
+  select array_agg(t.position) as positions, array_agg(t.id) as ids, array_agg(t.owner_id) as owners, array_agg(t.key) as keys,
+         sum(t.amount) = (select sum(d.part) from drained d) as whole, count(*) = (select count(*) from posted) as all_posted
     into v_done
-    from taken t
-    left join entry e on e.position = t.position
-    left join posted p on p.id = t.id;
-  if v_done.lacking is not null or not v_done.all_drained then
-    raise exception using errcode = 'TG004', message = coalesce(v_done.lacking, 'a lot has less than was read of it');
-  elsif v_done.refused is not null then
-    perform ledger.refuse_used_key(v_done.refused[1], v_done.used_keys[1]);
+    from taken t;
+  if v_done.ids is not null and v_done.whole is not true then
+    raise exception using errcode = 'TG004', message = 'lots of these accounts hold less than the accounts say';
+  elsif not v_done.all_posted then
+    perform ledger.refuse_used_key(t.owner_id, t.idempotency_key)
+       from unnest(v_done.owners, v_done.keys, v_done.ids) d(owner_id, key, id)
+       join ledger.transaction t on t.owner_id = d.owner_id and t.idempotency_key = d.key and t.id <> d.id;
   end if;
 
+  -- A full join is none row by row, and all that was charged was asked for.
   select coalesce(array_agg(d.id is not null order by i.position), '{}'), coalesce(array_agg(d.id order by i.position), '{}')
     into charge_many.charged, charge_many.transaction_ids
     from unnest(charge_many.owner_ids) with ordinality i(owner_id, position)
-    left join unnest(v_done.positions, v_done.ids) d(position, id) on d.position = i.position;
+    full join unnest(v_done.positions, v_done.ids) d(position, id) on d.position = i.position;
 end
 $$;
 revoke all on function "ledger"."charge_many"(uuid[], text[], bigint[], text[], text, text, text) from public, tollgate_worker;

@@ -136,7 +136,7 @@ export const charging: Mutation[] = [
   {
     guard: "B14 keys are used in one order, whatever order a call names them in",
     routine: "ledger.charge_many",
-    changes: [["     order by t.owner_id, t.key\n", ""]],
+    changes: [["     order by d.owner_id, d.key\n", ""]],
     probe: async (lab) => {
       const account = await lab.credited(5);
       for (const unit of ["a_unit", "b_unit", "c_unit"]) await account.in(unit).grant(5);
@@ -173,7 +173,7 @@ export const charging: Mutation[] = [
   {
     guard: "lots that have less than their account says are a fault, for many as for one",
     routine: "ledger.charge_many",
-    changes: [["filter (where e.amount is distinct from t.amount)", "filter (where false)"]],
+    changes: [["v_done.whole is not true", "false"]],
     probe: async (lab) => {
       const account = await lab.credited(5);
       const connection = await lab.db.connect();
@@ -190,7 +190,7 @@ export const charging: Mutation[] = [
   {
     guard: "a lot that was changed past its account's lock is a fault",
     routine: "ledger.charge_many",
-    changes: [["or not v_done.all_drained", ""]],
+    changes: [["v_done.whole is not true", "false"]],
     probe: async (lab) => {
       const account = await lab.credited(5);
       const charged = await besideOpen(
@@ -204,7 +204,7 @@ export const charging: Mutation[] = [
   {
     guard: "a key is used once, by one or by many",
     routine: "ledger.charge_many",
-    changes: [["elsif v_done.refused is not null then", "elsif false then"]],
+    changes: [["elsif not v_done.all_posted then", "elsif false then"]],
     probe: async (lab) => {
       const account = await lab.credited(5);
       await account.spend(1, { key: "used" });
