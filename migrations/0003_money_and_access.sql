@@ -1180,7 +1180,9 @@ as $$
 declare
   v_now timestamptz := ops.now();
   v_due record;
-  v_paid uuid[];
+  v_charge record;
+  -- Of each that is due, in the same order: was it paid?
+  v_paid boolean[];
   v_row record;
 begin
   select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces, array_agg(d.number) as numbers,
@@ -1219,26 +1221,25 @@ begin
   end if;
 
   -- What costs nothing needs no money, and moves none.
-  select array_agg(d.id) filter (where d.amount = 0),
-         array_agg(d.workspace_id) filter (where d.amount > 0) as workspaces,
-         array_agg(d.currency) filter (where d.amount > 0) as currencies,
-         array_agg(d.amount) filter (where d.amount > 0) as amounts,
-         array_agg(d.key) filter (where d.amount > 0) as keys,
-         array_agg(d.id) filter (where d.amount > 0) as ids
-    into v_row
-    from unnest(v_due.ids, v_due.workspaces, v_due.currencies, v_due.amounts, v_due.keys)
-      d(id, workspace_id, currency, amount, key);
-  v_paid := coalesce(v_row.array_agg, '{}');
-  if v_row.ids is not null then
-    v_paid := v_paid || array(
-      select c.id
-        from unnest(v_row.ids, (
-          ledger.charge_many(v_row.workspaces, v_row.currencies, v_row.amounts, v_row.keys, 'revenue', 'sweep:auto_renew')).charged)
-          c(id, charged)
-       where c.charged);
+  select array_agg(d.position) as positions, array_agg(d.workspace_id) as workspaces, array_agg(d.currency) as currencies,
+         array_agg(d.amount) as amounts, array_agg(d.key) as keys, null::boolean[] as charged
+    into v_charge
+    from unnest(v_due.workspaces, v_due.currencies, v_due.amounts, v_due.keys) with ordinality
+      d(workspace_id, currency, amount, key, position)
+   where d.amount > 0;
+  if v_charge.positions is not null then
+    select c.charged into strict v_charge.charged
+      from ledger.charge_many(v_charge.workspaces, v_charge.currencies, v_charge.amounts, v_charge.keys, 'revenue',
+        'sweep:auto_renew') c;
   end if;
+  -- A full join is none row by row, which a thousand with a thousand would cost more than all the rest.
+  v_paid := array(
+    select coalesce(c.charged, true)
+      from unnest(v_due.ids) with ordinality d(id, position)
+      full join unnest(v_charge.positions, v_charge.charged) c(position, charged) on c.position = d.position
+     order by d.position);
 
-  if cardinality(v_paid) > 0 then
+  if true = any (v_paid) then
     select array_agg(d.payment) as payments, array_agg(d.workspace_id) as workspaces, array_agg(d.id) as ids,
            array_agg(d.name) as names, array_agg(d.amount) as amounts, array_agg(d.currency) as currencies,
            array_agg('renewed:' || d.id || ':' || d.number) as keys,
@@ -1246,8 +1247,8 @@ begin
              'currency', d.currency, 'ends_at', d.ends_at)) as bodies
       into v_row
       from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.names, v_due.amounts, v_due.currencies, v_due.payments,
-        v_due.ends) d(id, workspace_id, number, name, amount, currency, payment, ends_at)
-     where d.id = any (v_paid);
+        v_due.ends, v_paid) d(id, workspace_id, number, name, amount, currency, payment, ends_at, paid)
+     where d.paid;
     perform payments.record_renewals(v_row.payments, v_row.workspaces, v_row.ids, v_row.names, v_row.amounts, v_row.currencies,
       v_now);
     update billing.subscription s
@@ -1256,15 +1257,15 @@ begin
            next_quantity = null, current_period_start = s.current_period_end, current_period_end = d.ends_at,
            renew_at = d.renew_at, expire_at = d.expire_at, notice_at = d.notice_at, renew_attempts = 0, past_due_since = null
       from unnest(v_due.ids, v_due.numbers, v_due.anchors, v_due.anchor_numbers, v_due.prices, v_due.plans, v_due.quantities,
-        v_due.ends, v_due.renewals, v_due.expiries, v_due.notices)
-        d(id, number, anchor, anchor_number, price_id, plan_id, quantity, ends_at, renew_at, expire_at, notice_at)
-     where s.id = d.id and d.id = any (v_paid);
+        v_due.ends, v_due.renewals, v_due.expiries, v_due.notices, v_paid)
+        d(id, number, anchor, anchor_number, price_id, plan_id, quantity, ends_at, renew_at, expire_at, notice_at, paid)
+     where s.id = d.id and d.paid;
     perform messages.enqueue_many('notice', 'subscription_renewed', v_row.workspaces, v_row.keys, v_row.bodies);
     for v_row in
       select d.id, d.workspace_id, d.number, d.payment, d.given, d.after_trial, d.follows
-        from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.payments, v_due.given, v_due.after_trial, v_due.follows)
-          d(id, workspace_id, number, payment, given, after_trial, follows)
-       where d.id = any (v_paid) and (d.given or d.follows)
+        from unnest(v_due.ids, v_due.workspaces, v_due.numbers, v_due.payments, v_due.given, v_due.after_trial, v_due.follows, v_paid)
+          d(id, workspace_id, number, payment, given, after_trial, follows, paid)
+       where d.paid and (d.given or d.follows)
     loop
       if v_row.given then
         perform billing.give_paid_period(v_row.id, v_row.workspace_id, v_row.number, v_row.payment, 'sweep:auto_renew',
@@ -1283,14 +1284,14 @@ begin
            renew_attempts = s.renew_attempts + 1, notice_at = null,
            expire_at = x.until,
            renew_at = case when s.state <> 'trialing' and x.again < x.until then x.again end
-      from unnest(v_due.ids, v_due.numbers, v_due.amounts, v_due.currencies) d(id, number, amount, currency)
+      from unnest(v_due.ids, v_due.numbers, v_due.amounts, v_due.currencies, v_paid) d(id, number, amount, currency, paid)
       join billing.subscription b on b.id = d.id
       join billing.plan p on p.id = b.plan_id
      cross join lateral (
        select b.current_period_end + make_interval(days => case when b.state = 'trialing' then 0 else p.grace_days end) as until,
               v_now + case b.renew_attempts when 0 then interval '1 hour' when 1 then interval '6 hours'
                 else interval '1 day' end as again) x
-     where s.id = d.id and d.id <> all (v_paid)
+     where s.id = d.id and not d.paid
     returning s.id, s.workspace_id, s.state, old.state as was, d.number, d.amount, d.currency, s.expire_at
   loop
     perform messages.enqueue('notice', 'renewal_failed', v_row.workspace_id, 'renewal_failed:' || v_row.id || ':' || v_row.number,
@@ -3388,11 +3389,13 @@ create or replace function payments.record_renewals(
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_now timestamptz := ops.now();
 begin
   insert into payments.payment
     (id, workspace_id, provider, reference, subscription_id, amount_minor, currency, paid_at, created_at)
   select n.id, n.workspace_id, 'balance', n.reference, n.subscription_id, n.amount_minor, n.currency, record_renewals.paid_at,
-         ops.now()
+         v_now
     from unnest(record_renewals.ids, record_renewals.workspace_ids, record_renewals.subscription_ids, record_renewals.refs,
            record_renewals.amounts, record_renewals.currencies)
       n(id, workspace_id, subscription_id, reference, amount_minor, currency);

@@ -36,7 +36,7 @@ export class Planned {
     });
   }
 
-  static async open(database: TestDatabase): Promise<Planned> {
+  static async open(database: Pick<TestDatabase, "superuserUrl">): Promise<Planned> {
     const client = new Client({ connectionString: database.superuserUrl });
     await client.connect();
     await client.query("load 'auto_explain'");

@@ -13,11 +13,13 @@ create or replace function payments.record_renewals(
   returns void
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_now timestamptz := ops.now();
 begin
   insert into payments.payment
     (id, workspace_id, provider, reference, subscription_id, amount_minor, currency, paid_at, created_at)
   select n.id, n.workspace_id, 'balance', n.reference, n.subscription_id, n.amount_minor, n.currency, record_renewals.paid_at,
-         ops.now()
+         v_now
     from unnest(record_renewals.ids, record_renewals.workspace_ids, record_renewals.subscription_ids, record_renewals.refs,
            record_renewals.amounts, record_renewals.currencies)
       n(id, workspace_id, subscription_id, reference, amount_minor, currency);
