@@ -103,7 +103,8 @@ test("what is no reward: no referrer, no percentage, less than a cent, nothing p
     const [row] = await rows<{ id: string }>(
       db,
       `insert into payments.payment (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at,
-         unsettled_at) values (uuidv7(), $1, $2, uuidv7()::text, 1000, 'eur', ops.now(), ops.now(), $3) returning id`,
+         unsettled_at, purchase_id) values (uuidv7(), $1, $2, uuidv7()::text, 1000, 'eur', ops.now(), ops.now(), $3, uuidv7())
+       returning id`,
       [scheme.payer.workspace, of.provider ?? "manual", of.unsettled === true ? "2026-01-01T00:00:00Z" : null],
     );
     return row?.id ?? "";
@@ -248,8 +249,8 @@ test("who has paid already is brought by nobody; from its balance it may have", 
   const [paid, referrer] = [await scheme.till.customer(), scheme.referrer];
   await scheme.pay({ amount: 0, of: paid });
   await db.query(
-    `insert into payments.payment (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at)
-     values (uuidv7(), $1, 'balance', uuidv7()::text, 1000, 'eur', ops.now(), ops.now())`,
+    `insert into payments.payment (id, workspace_id, provider, reference, amount_minor, currency, paid_at, created_at,
+       purchase_id) values (uuidv7(), $1, 'balance', uuidv7()::text, 1000, 'eur', ops.now(), ops.now(), uuidv7())`,
     [paid.workspace],
   );
   await set(db, paid.workspace, referrer);

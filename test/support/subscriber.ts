@@ -117,13 +117,15 @@ export class Subscriber {
 
   /** A period of the plan was paid for by itself, outside; answers the subscription. */
   async pay(plan: SoldPlan, { quantity = 1, auto_renew = true } = {}): Promise<string> {
+    const reference = randomUUID();
     const [row] = await rows<{ id: string }>(
       this.db,
       `select billing.pay_period(w.id, $2, $3, $4,
                 payments.record_payment(w.id, 'manual', $5, 500, 'eur', ops.now(), true), 'test') as id
          from people.workspace w where w.id = $1 and people.lock_workspace(w.id)`,
-      [this.workspace, plan.price, quantity, auto_renew, randomUUID()],
+      [this.workspace, plan.price, quantity, auto_renew, reference],
     );
+    await this.db.query("update payments.payment set subscription_id = $2 where reference = $1", [reference, row?.id]);
     return row?.id ?? "";
   }
 
