@@ -150,10 +150,18 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("keepSubscription", `${subscription}/keep`, {});
   await check("cancelSubscription", `${subscription}/cancel`, { when: "period_end" });
   await check("uncancelSubscription", `${subscription}/uncancel`, {});
-  const trying = `/v1/workspaces/${idOf(await api.post("/v1/workspaces", { name: "Who tries" }))}/subscription`;
-  await check("createPlan", "/v1/plans", { ...plan, code: "tried", trial_days: 14 });
+  const who = `/v1/workspaces/${idOf(await api.post("/v1/workspaces", { name: "Who tries" }))}`;
+  const trying = `${who}/subscription`;
+  await check("createPlan", "/v1/plans", { ...plan, code: "tried", trial_days: 14, grants_access: true });
   await check("startTrial", `${trying}/trial`, { plan: "tried", currency: "eur", identity: randomUUID() });
   await check("setRenewal", `${trying}/renewal`, { auto_renew: true, plan: "small", quantity: 2 });
+  await check("listWorkspaceAccessKeys", `${who}/access_keys`);
+  await check("listUnfinishedAccessKeys", "/v1/access_keys?state=pending");
+  const [{ id: pending, key: shown } = { id: "", key: "" }] = (
+    await db.query<{ id: string; key: string }>("select id, key from access.key")
+  ).rows;
+  await check("getAccess", `/v1/access/${shown}`);
+  await check("confirmAccessKey", `/v1/access_keys/${pending}/confirm`, { state: "active" });
   await market.stripe.settled();
   await check("listBalances", `${path}/balances`);
   const event = market.stripe.events("invoice.paid").at(-1)?.id ?? "";
