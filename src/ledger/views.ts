@@ -2,6 +2,8 @@ import { createRoute } from "@hono/zod-openapi";
 import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
 import { jsonAnswer, readRefusals, secured } from "../http/route.ts";
 import { router } from "../http/router.ts";
+import { explain } from "./explain.ts";
+import * as explanation from "./explanation.ts";
 import * as model from "./model.ts";
 import * as reads from "./reads.ts";
 
@@ -56,6 +58,41 @@ const moneyTransactionsRoute = createRoute({
   request: { params: model.workspaceParams, query: model.moneyTransactionsQuery },
   responses: {
     200: jsonAnswer(() => pageAnswer(model.moneyTransactionItem()), "A page"),
+    ...readRefusals("not_found", "cursor_invalid"),
+  },
+});
+
+const explainDescription =
+  "Why the balance is what it is, in one call. `made_of` adds the whole history up, by kind and cause: its lines sum exactly to the " +
+  "balance. `data` has the transactions, newest first, each with its cause and the balance right after it. What has expired " +
+  "and was not swept yet is a line of its own in `made_of` (cause `due`) until a transaction says so. It reads the whole history.";
+
+const explainRoute = createRoute({
+  method: "get",
+  path: "/v1/workspaces/{workspace}/ledger/explain",
+  operationId: "explainLedger",
+  tags: ["ledger"],
+  summary: "Explain a unit's balance",
+  description: explainDescription,
+  ...secured("credits:read"),
+  request: { params: model.workspaceParams, query: explanation.explainQuery },
+  responses: {
+    200: jsonAnswer(explanation.explainAnswer, "What it is made of"),
+    ...readRefusals("not_found", "cursor_invalid"),
+  },
+});
+
+const explainMoneyRoute = createRoute({
+  method: "get",
+  path: "/v1/workspaces/{workspace}/balance/explain",
+  operationId: "explainBalance",
+  tags: ["balance"],
+  summary: "Explain the money balance",
+  description: explainDescription,
+  ...secured("billing:read"),
+  request: { params: model.workspaceParams, query: explanation.explainMoneyQuery },
+  responses: {
+    200: jsonAnswer(explanation.explainMoneyAnswer, "What it is made of"),
     ...readRefusals("not_found", "cursor_invalid"),
   },
 });
@@ -148,4 +185,16 @@ export const views = router()
       200,
     );
   })
-  .openapi(verifyRoute, async (c) => c.json(await reads.verify(c, c.req.valid("param").workspace), 200));
+  .openapi(verifyRoute, async (c) => c.json(await reads.verify(c, c.req.valid("param").workspace), 200))
+  .openapi(explainRoute, async (c) => {
+    const query = c.req.valid("query");
+    const page = pageOf(query);
+    const { data, ...rest } = await explain(c, c.req.valid("param").workspace, query.unit, page, "credits:read");
+    return c.json({ unit: query.unit, ...rest, ...cut(data, page, ({ id }) => id) }, 200);
+  })
+  .openapi(explainMoneyRoute, async (c) => {
+    const query = c.req.valid("query");
+    const page = pageOf(query);
+    const { data, ...rest } = await explain(c, c.req.valid("param").workspace, query.currency, page, "billing:read");
+    return c.json({ currency: query.currency, ...rest, ...cut(data, page, ({ id }) => id) }, 200);
+  });

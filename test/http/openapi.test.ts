@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import * as z from "zod";
 import { problems } from "../../src/http/problem.ts";
 import { idOf, textOf, type Answer } from "../support/api.ts";
-import { operations, type Operation } from "../support/operations.ts";
+import { needed, operations, type Operation } from "../support/operations.ts";
 import { places, test as inMarket } from "../support/market.ts";
 
 const test = inMarket.extend("routes", { scope: "file" }, ({ trade }) => operations(trade.worker.url));
@@ -45,7 +45,7 @@ test("a key that lacks a route's scope, and only that, is refused by its name", 
     for (const route of secured.filter((other) => other.scope === scope)) {
       const path = route.path.replace("{workspace}", id).replaceAll(/\{\w+\}/g, randomUUID());
       const call = route.method === "GET" ? {} : { body: route.example, key: randomUUID() };
-      const answer = await lacking.call(route.method, path, call);
+      const answer = await lacking.call(route.method, `${path}?${needed(route)}`, call);
       expect([route.id, answer.status, answer.body["code"], answer.body["scope"]]).toEqual([
         route.id,
         403,
@@ -110,6 +110,7 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("getCredits", credits);
   await check("listTransactions", `${credits}/transactions`);
   await check("verifyLedger", `${path}/ledger/verify`);
+  await check("explainLedger", `${path}/ledger/explain?limit=100`);
   await check("freezeWorkspace", `${path}/freeze`, { reason: "x" });
   await check("unfreezeWorkspace", `${path}/unfreeze`, {});
 
@@ -139,6 +140,7 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("refundPayment", `${path}/payments/${textOf(bought, "payment_id")}/refund`, { reason: "x" });
   await check("getBalance", `${path}/balance`);
   await check("listBalanceTransactions", `${path}/balance/transactions?currency=eur`);
+  await check("explainBalance", `${path}/balance/explain?currency=eur`);
   await check("listPurchases", `${path}/purchases`);
   await check("listPayments", `${path}/payments`);
   await check("listReferrals", `${referrer}/referrals`);
@@ -164,6 +166,7 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("confirmAccessKey", `/v1/access_keys/${pending}/confirm`, { state: "active" });
   await market.stripe.settled();
   await check("listBalances", `${path}/balances`);
+  for (const unit of ["credit", "seat"]) await check("explainLedger", `${path}/ledger/explain?limit=100&unit=${unit}`);
   const event = market.stripe.events("invoice.paid").at(-1)?.id ?? "";
   await check("listEvents", "/v1/events");
   await check("getEvent", `/v1/events/${event}`);

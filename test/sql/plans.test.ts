@@ -1,13 +1,17 @@
 import { createHash, randomUUID } from "node:crypto";
 import { describe, expect, test as plain } from "vitest";
+import { sql as drizzleSql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/pg-proxy";
 import { compose } from "../../src/db/write.ts";
+import type { Page } from "../../src/http/pagination.ts";
+import { explanationOf } from "../../src/ledger/explain.ts";
 import { race } from "../support/barrier.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { declared } from "../support/declarations.ts";
 import { Door } from "../support/door.ts";
 import { Planned } from "../support/plans.ts";
 import type { Reading } from "../support/plans.ts";
-import { Account, refusal } from "../support/scenario.ts";
+import { Account, call, refusal } from "../support/scenario.ts";
 import { withClient } from "../world/roles.ts";
 
 // The cost of a request and of a batch must not depend on how large the tables are (DESIGN §7, PITFALLS). Here are the
@@ -79,6 +83,23 @@ const test = plain
     onCleanup(() => planned.close());
     return planned;
   });
+
+/** The statement that explains an account's credits, as the Worker composes it but for the permit. */
+async function explaining(workspace: string, page: Page): Promise<{ text: string; values: unknown[] }> {
+  const sent: { text: string; values: unknown[] }[] = [];
+  const db = drizzle(async (text, params) => {
+    sent.push({ text, values: params });
+    return { rows: [] };
+  });
+  const permit = { workspace_id: drizzleSql<string>`p.workspace_id`, key_id: drizzleSql<string>`p.key_id` };
+  await explanationOf(db, permit, "credit", page);
+  const [{ text, values } = { text: "", values: [] }] = sent;
+  return {
+    text: `select r.* from (select '${workspace}'::uuid as workspace_id, uuidv7() as key_id) p
+  left join lateral (select true as present, q.* from (${text}) q) r on true`,
+    values,
+  };
+}
 
 const large = new Set(["account", "lot", "hold", "transaction", "request", "sweep_run", "workspace", "api_key"]);
 
@@ -193,5 +214,36 @@ describe("a request looks at its own rows, whatever else there is", loading, () 
       expectBounded(await planned.readings("select ledger.balance_of($1, 'credit')", [account.owner]), 4);
     }
     expect(await refusal(account.spend(9_999))).toMatchObject({ code: "insufficient_credits" });
+  });
+
+  test("an explanation: its account's history once, and a page, whatever others did", async ({ planned, account }) => {
+    const given = { owner_id: account.owner, unit: "credit", pool: "bulk", amount: 1, expires_at: null, reason: null };
+    for (const [key, caused_by] of [
+      ["tg:hold_expire:x", "sweep:a_sweep"],
+      [`tg:purchase:${randomUUID()}`, `key:${randomUUID()}`],
+      ["tg:invoice:in_1", "event:evt_1"],
+      [`tg:refund:${randomUUID()}`, "sync"],
+    ]) {
+      await call(account.db, "ledger.grant", { ...given, idempotency_key: key, caused_by });
+    }
+    const kinds = await account.kinds();
+    const history = Object.values(kinds).reduce((sum, one) => sum + one, 0);
+    expect(history).toBeGreaterThan(100);
+    const past = await account.db.query<{ id: string }>(
+      "select id from ledger.transaction where owner_id = $1 order by id desc offset 30 limit 1",
+      [account.owner],
+    );
+    for (const after of [null, past.rows[0]?.id ?? null]) {
+      const { text, values } = await explaining(account.owner, { limit: 20, after });
+      for (let run = 0; run < 7; run += 1) {
+        const readings = await planned.readings(text, values);
+        expectBounded(readings, history);
+        // The owner is what either index of transactions begins with; only this one has them in the order of a page.
+        const own = readings.filter(({ table, rows: read }) => table === "transaction" && read > 0);
+        expect(own.map(({ rows: read }) => read).toSorted((a, b) => a - b)).toEqual([21, history]);
+        expect(own.find(({ rows: read }) => read === 21)?.index).toBe("transaction_pk");
+        if (after === null) expect(readings.map(({ index }) => index)).toContain("sweep_run_age");
+      }
+    }
   });
 });

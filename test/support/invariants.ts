@@ -1,6 +1,12 @@
 import type { Pool } from "pg";
+import { facts, movers } from "../../src/ledger/clues.ts";
 import { registry } from "../../src/sweeps/registry.ts";
 import type { Db } from "./scenario.ts";
+
+const listed = (known: object) =>
+  Object.keys(known)
+    .map((name) => `'${name}'`)
+    .join(", ");
 
 /**
  * What must hold over a whole database, whatever was done to it. Each query answers what violates it; nothing is right.
@@ -89,6 +95,11 @@ const violations: Record<string, string> = {
     select a.owner_id || ' ' || a.unit as subject from ledger.account a
       join ledger.lot l on l.owner_id = a.owner_id and l.unit = a.unit and not l.empty and l.expires_at is not null
      where a.next_expiry is null or a.next_expiry > l.expires_at`,
+
+  "of each transaction it can be told what it came from (src/ledger/clues.ts)": `
+    select t.idempotency_key || ' by ' || t.caused_by as subject from ledger.transaction t
+     where t.idempotency_key like 'tg:%' and split_part(t.idempotency_key, ':', 2) not in (${listed(facts)})
+        or split_part(t.caused_by, ':', 1) not in (${listed({ ...movers, test: true })})`,
 
   "a row that is kept apart is named, and no other": `
     select coalesce(p.sweep || ':' || p.subject, x.sweep || ':' || x.subject) as subject

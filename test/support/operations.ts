@@ -12,7 +12,7 @@ export interface Operation {
   /** Names of path parameters. */
   params: string[];
   /** Query parameters with their schemas. */
-  query: { name: string; schema: Schema }[];
+  query: { name: string; required: boolean; schema: Schema }[];
   headers: { name: string; required: boolean }[];
   /** The JSON body's schema; null where there is none. */
   body: Schema | null;
@@ -77,7 +77,7 @@ export async function operations(url: string): Promise<Operation[]> {
         tags: route.tags,
         scope: route.security?.[0].api_key[0] ?? null,
         params: inPart("path").map(({ name }) => name),
-        query: inPart("query").map(({ name, schema: of }) => ({ name, schema: of })),
+        query: inPart("query").map(({ name, required, schema: of }) => ({ name, required, schema: of })),
         headers: inPart("header").map(({ name, required }) => ({ name, required })),
         body,
         example: body === null ? undefined : exampleOf(body),
@@ -89,6 +89,12 @@ export async function operations(url: string): Promise<Operation[]> {
       };
     }),
   );
+}
+
+/** The query that a route cannot do without, by its parameters' examples; but for what a test gives itself. */
+export function needed({ query }: Operation, but?: string): string {
+  const given = query.filter(({ name, required }) => required && name !== but);
+  return given.map(({ name, schema: of }) => `${name}=${String(exampleOf(of))}&`).join("");
 }
 
 /** A value that a schema takes: its example, its first choice, or one built of its required members. */

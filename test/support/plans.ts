@@ -63,9 +63,9 @@ export class Planned {
     if (after !== undefined) await this.#client.query(after);
     this.#plans.length = 0;
     await this.#client.query(text, values);
-    const plans = this.#plans.splice(0);
+    // The plan of the statement itself comes when its portal is closed, with the next statement.
     await this.#client.query("rollback");
-    return plans.flatMap(readingsOf);
+    return this.#plans.splice(0).flatMap(readingsOf);
   }
 
   close(): Promise<void> {
