@@ -154,7 +154,7 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("uncancelSubscription", `${subscription}/uncancel`, {});
   const who = `/v1/workspaces/${idOf(await api.post("/v1/workspaces", { name: "Who tries" }))}`;
   const trying = `${who}/subscription`;
-  await check("createPlan", "/v1/plans", { ...plan, code: "tried", trial_days: 14, grants_access: true });
+  await check("createPlan", "/v1/plans", { ...plan, code: "tried", trial_days: 14, access: true });
   await check("startTrial", `${trying}/trial`, { plan: "tried", currency: "eur", identity: randomUUID() });
   await check("setRenewal", `${trying}/renewal`, { auto_renew: true, plan: "small", quantity: 2 });
   await check("listWorkspaceAccessKeys", `${who}/access_keys`);
