@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
 import { facts, movers } from "../../src/ledger/clues.ts";
 import { registry } from "../../src/sweeps/registry.ts";
+import { parking, periods } from "./invariants-periods.ts";
 import type { Db } from "./scenario.ts";
 
 const listed = (known: object) =>
@@ -103,7 +104,7 @@ const violations: Record<string, string> = {
 
   "a row that is kept apart is named, and no other": `
     select coalesce(p.sweep || ':' || p.subject, x.sweep || ':' || x.subject) as subject
-      from ops.parked p
+      from (select * from ops.parked where sweep not in ${parking}) p
       full join (
         select 'holds_expire' as sweep, id::text as subject from ledger.hold where parked_until is not null
         union all
@@ -266,6 +267,8 @@ const violations: Record<string, string> = {
      cross join lateral (
        select floor(l.given::numeric * least(p.refunded::numeric + p.disputed, p.amount_minor) / p.amount_minor) as part) x
      where l.recovered <> x.part - least(x.part, l.forgiven)`,
+
+  ...periods,
 
   "each owner's ledger.verify agrees": `
     select o.owner_id || ' ' || array_to_string(v.names, ',') || ' ' || array_to_string(v.oks, ',') as subject
