@@ -73,6 +73,7 @@ test("D4 months and years from February 29 end as the table says", async ({ db }
     `${year + 1}-02-28`,
     `${year + 1}-03-29`,
   ]);
+  await travelTo(db, (await years.standing()).current_period_end);
   await sweepAll(db, "auto_renew");
   const first = (await years.standing()).period_number;
   expect(first).toBe(2);

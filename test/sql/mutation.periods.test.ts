@@ -1,0 +1,18 @@
+import { expect } from "vitest";
+import { unwatched } from "../support/sql.ts";
+import { Lab, failureOf } from "./mutations/lab.ts";
+import { paying } from "./mutations/periods.paying.ts";
+import { periods } from "./mutations/periods.ts";
+import { told } from "./mutations/periods.told.ts";
+
+// As mutation.test.ts: each protection of what is paid by the period is taken out once, and its probe must notice.
+
+const test = unwatched.extend("lab", { scope: "file" }, ({ database }) => new Lab(database));
+
+test.for([...periods, ...told, ...paying])("without it somebody notices: $guard", async (mutation, { lab }) => {
+  await mutation.probe(lab);
+  await lab.stands();
+  await lab.without(mutation, async () => {
+    expect(await failureOf(mutation.probe(lab)), "nobody noticed that the guard was gone").not.toBeNull();
+  });
+});
