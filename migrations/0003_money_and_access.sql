@@ -23,7 +23,7 @@ drop function "payments"."claim_checkout"(uuid);
 -- @drop routine payments.start_checkout
 drop function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint);
 
--- @tables access.key, billing.plan, billing.subscription, billing.trial, ledger.hold, ops.alarm, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
+-- @tables access.key, billing.plan, billing.subscription, billing.trial, ledger.hold, ledger.lot, ops.alarm, payments.campaign, payments.payment, payments.promo_code, payments.purchase, payments.redemption, payments.referral, payments.referral_policy, payments.reward
 CREATE TABLE "payments"."campaign" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -156,6 +156,7 @@ CREATE INDEX "reward_of_referrer" ON "payments"."reward" USING btree ("referrer_
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_promo_code" FOREIGN KEY ("promo_code_id") REFERENCES "payments"."promo_code"("id") ON DELETE no action ON UPDATE no action;
 CREATE INDEX "alarm_closed" ON "ops"."alarm" USING btree ("closed_at") WHERE closed_at is not null;
 CREATE INDEX "hold_ended" ON "ledger"."hold" USING btree ("ended_at") WHERE ended_at is not null;
+CREATE INDEX "lot_of_payment" ON "ledger"."lot" USING btree ("payment_id","owner_id") WHERE payment_id is not null;
 CREATE INDEX "purchase_by_hand_due" ON "payments"."purchase" USING btree ("expires_at","id") WHERE state = 'pending' and provider = 'manual';
 CREATE INDEX "subscription_renew_due" ON "billing"."subscription" USING btree ("renew_at","id") WHERE renew_at is not null;
 CREATE INDEX "subscription_expire_due" ON "billing"."subscription" USING btree ("expire_at","id") WHERE expire_at is not null and state <> 'trialing';

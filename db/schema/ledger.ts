@@ -87,6 +87,10 @@ export const lot = ledger.table(
   (t) => [
     primaryKey({ name: "lot_pk", columns: [t.owner_id, t.unit, t.id] }),
     check("lot_empty_when_nothing_left", sql`empty = (available = 0)`),
+    // A refund finds what its payment gave, however many payments there were.
+    index("lot_of_payment")
+      .on(t.payment_id, t.owner_id)
+      .where(sql`payment_id is not null`),
     index("lot_drain")
       .on(t.owner_id, t.unit, t.drain_order, t.expires_at, t.id)
       .where(sql`not empty`),

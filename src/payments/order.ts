@@ -7,7 +7,7 @@ const code = z.string().regex(/^[a-z][a-z0-9_]{0,49}$/, "must be a plan's or a p
 export const currency = z.string().regex(/^[a-z]{3}$/, "must be an ISO 4217 code in lower case");
 
 /** A promo code as a person types it: in any case, with blanks around it. */
-export const typedPromoCode = z
+const typedPromoCode = z
   .string()
   .regex(/^\s{0,10}[A-Za-z0-9][A-Za-z0-9_-]{1,49}\s{0,10}$/, "must be 2 to 50 letters, digits, - or _")
   .meta({ example: "WELCOME10" });
