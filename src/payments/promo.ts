@@ -7,7 +7,7 @@ import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import type { Page } from "../http/pagination.ts";
 import { instant, utc, utcOrNull } from "../http/time.ts";
-import type { Kind } from "./model.ts";
+import { kind, type Kind } from "./model.ts";
 import type { campaignBody, promoBody } from "./promo-model.ts";
 
 const operator = { scope: "plans:write", workspace: null } as const;
@@ -51,7 +51,7 @@ const createPromoCall = routine({
     percent: int,
     currencies: z.array(z.string()).nullable(),
     amounts_minor: z.array(z.int()).nullable(),
-    kinds: z.array(z.custom<Kind>()).nullable(),
+    kinds: z.array(kind).nullable(),
     max_redemptions: int,
     per_workspace: int,
     starts_at: instant.nullable(),

@@ -149,6 +149,7 @@ const besides = [
   "ledger.verify",
   "ledger.set_limit",
   "billing.paid_until",
+  "payments.quote",
 ];
 
 test("A17 the Worker may call what it declares, and by name what else there is; nothing more", async ({ db }) => {
