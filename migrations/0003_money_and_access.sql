@@ -169,7 +169,8 @@ ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_expiry_finite" CHECK 
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_period_positive" CHECK (collection = 'stripe' or current_period_start < current_period_end);
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_of_balance_whole" CHECK ((collection = 'balance') = (anchor is not null) and (collection = 'balance') = (anchor_number is not null)
         and (collection = 'balance') = (period_number is not null) and (collection = 'balance') = (auto_renew is not null)
-        and (collection = 'stripe' or plan_id is not null and price_id is not null and provider_id is null));
+        and (collection = 'stripe' or plan_id is not null and price_id is not null and provider_id is null
+          and quantity > 0 and (next_quantity > 0) is not false));
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_of_balance_expires" CHECK ((collection = 'balance' and ended_at is null) = (expire_at is not null)
         and (ended_at is null or renew_at is null and notice_at is null));
 ALTER TABLE "billing"."subscription" ADD CONSTRAINT "subscription_instants_finite" CHECK (isfinite(anchor) and isfinite(current_period_end) and isfinite(renew_at) and isfinite(expire_at));

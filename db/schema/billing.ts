@@ -201,7 +201,8 @@ export const subscription = billing.table(
       "subscription_of_balance_whole",
       sql`(collection = 'balance') = (anchor is not null) and (collection = 'balance') = (anchor_number is not null)
         and (collection = 'balance') = (period_number is not null) and (collection = 'balance') = (auto_renew is not null)
-        and (collection = 'stripe' or plan_id is not null and price_id is not null and provider_id is null)`,
+        and (collection = 'stripe' or plan_id is not null and price_id is not null and provider_id is null
+          and quantity > 0 and (next_quantity > 0) is not false)`,
     ),
     check(
       "subscription_of_balance_expires",
