@@ -17,6 +17,9 @@ drop function "messages"."enqueue"(text, text, uuid, text, jsonb);
 -- @drop routine payments.buy_from_balance
 drop function "payments"."buy_from_balance"(uuid, text, text, integer, text);
 
+-- @drop routine payments.cancel_purchase
+drop function "payments"."cancel_purchase"(uuid, uuid);
+
 -- @drop routine payments.claim_checkout
 drop function "payments"."claim_checkout"(uuid);
 
@@ -2131,7 +2134,7 @@ begin
    where p.id = abandon_checkout.id and p.state = 'pending' and p.provider_id is null
      and p.lease_token = abandon_checkout.token;
   if found then
-    perform payments.release_redemption(abandon_checkout.id, 'abandon');
+    perform payments.release_redemption(abandon_checkout.id, 'sync');
   end if;
   select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
 end
@@ -2414,6 +2417,7 @@ grant execute on function "payments"."buy_from_balance"(uuid, text, text, intege
 create or replace function payments.cancel_purchase(
   workspace_id uuid,
   inout id uuid,
+  caused_by text default 'sync',
   out state text,
   out session_id text
 )
@@ -2425,7 +2429,7 @@ begin
    where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id and p.state = 'pending'
      and p.canceled_at is null;
   if found then
-    perform payments.end_purchase(cancel_purchase.id, 'canceled', 'cancel');
+    perform payments.end_purchase(cancel_purchase.id, 'canceled', cancel_purchase.caused_by);
   end if;
   select p.state, p.provider_id into cancel_purchase.state, cancel_purchase.session_id
     from payments.purchase p
@@ -2435,8 +2439,8 @@ begin
   end if;
 end
 $$;
-revoke all on function "payments"."cancel_purchase"(uuid, uuid) from public, tollgate_worker;
-grant execute on function "payments"."cancel_purchase"(uuid, uuid) to tollgate_worker;
+revoke all on function "payments"."cancel_purchase"(uuid, uuid, text) from public, tollgate_worker;
+grant execute on function "payments"."cancel_purchase"(uuid, uuid, text) to tollgate_worker;
 
 -- @routine payments.check_promo
 -- payments.check_promo: may this workspace use this promo code now, for a purchase of this kind and currency?

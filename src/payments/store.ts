@@ -101,7 +101,7 @@ export const syncCheckoutCall = routine({
 
 const cancelPurchaseCall = routine({
   name: "payments.cancel_purchase",
-  context: { workspace_id: "workspace_id" },
+  context: { workspace_id: "workspace_id", caused_by: "caused_by" },
   args: z.strictObject({ id: z.string() }),
   result: z.object({ id: z.string(), state, session_id: text }),
 });

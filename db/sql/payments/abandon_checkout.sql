@@ -22,7 +22,7 @@ begin
    where p.id = abandon_checkout.id and p.state = 'pending' and p.provider_id is null
      and p.lease_token = abandon_checkout.token;
   if found then
-    perform payments.release_redemption(abandon_checkout.id, 'abandon');
+    perform payments.release_redemption(abandon_checkout.id, 'sync');
   end if;
   select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
 end

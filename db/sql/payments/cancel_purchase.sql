@@ -4,6 +4,7 @@
 create or replace function payments.cancel_purchase(
   workspace_id uuid,
   inout id uuid,
+  caused_by text default 'sync',
   out state text,
   out session_id text
 )
@@ -15,7 +16,7 @@ begin
    where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id and p.state = 'pending'
      and p.canceled_at is null;
   if found then
-    perform payments.end_purchase(cancel_purchase.id, 'canceled', 'cancel');
+    perform payments.end_purchase(cancel_purchase.id, 'canceled', cancel_purchase.caused_by);
   end if;
   select p.state, p.provider_id into cancel_purchase.state, cancel_purchase.session_id
     from payments.purchase p

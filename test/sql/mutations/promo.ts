@@ -182,7 +182,7 @@ export const promo: Mutation[] = [
   {
     guard: "a redemption ends with a purchase that Stripe refused",
     routine: "payments.abandon_checkout",
-    changes: [["perform payments.release_redemption(abandon_checkout.id, 'abandon');", ""]],
+    changes: [["perform payments.release_redemption(abandon_checkout.id, 'sync');", ""]],
     probe: async (lab) => {
       const { counter, pack } = await shop(lab);
       const { workspace } = await counter.till.customer();
