@@ -10,7 +10,8 @@ import type { Db } from "./scenario.ts";
 
 /** One request, as the Worker would send it. */
 export interface Request {
-  routine: string;
+  /** As the Worker declares it, by its name; or a declaration. */
+  routine: string | Routine;
   args: Record<string, unknown>;
   workspace: string | null;
   /** The presented key's hash; without it, the door's operator. */
@@ -90,14 +91,16 @@ export class Door {
       const repeat = { ...request, credential: this.operator, request_id: randomUUID() };
       const again = await this.#send(this.db, repeat);
       if (!again.replayed || !isDeepStrictEqual(again.answer, answered.answer)) {
-        throw new Error(`not so: a replay equals the first answer: ${request.routine} under ${request.key}`);
+        throw new Error(
+          `not so: a replay equals the first answer: ${named(request.routine).name} under ${request.key}`,
+        );
       }
     }
   }
 
   async #send(on: Db, request: Required<Request>): Promise<Answered> {
     const { credential, scope, workspace, key, fingerprint, request_id, args } = request;
-    const routine = declared(request.routine);
+    const routine = named(request.routine);
     const given: unknown[] = Object.keys(routine.args.shape).map((name) => args[name]);
     const envelope: unknown[] = [credential, scope, workspace, key, fingerprint, request_id];
     const [row] = await rows<Answered>(on, this.#compose(routine), envelope.concat(given));
@@ -105,6 +108,8 @@ export class Door {
     return row;
   }
 }
+
+const named = (of: string | Routine): Routine => (typeof of === "string" ? declared(of) : of);
 
 /** The arguments of a grant to pool `bulk`. */
 export const granting = (amount: number) => ({ unit: "credit", pool: "bulk", amount, expires_at: null, reason: null });

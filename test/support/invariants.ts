@@ -227,6 +227,16 @@ const violations: Record<string, string> = {
         on t.owner_id = p.workspace_id and t.idempotency_key = 'tg:purchase:' || p.id || ':paid'
      where p.state is null or p.state = 'pending' or t.amount is distinct from p.amount_minor or t.unit <> p.currency`,
 
+  "a period that was renewed from a balance was taken from it, to the cent, and nothing was for another": `
+    select coalesce(p.reference, t.idempotency_key) as subject
+      from (select * from payments.payment where provider = 'balance' and reference like 'renewal:%' and amount_minor > 0) p
+      full join (select * from ledger.transaction where idempotency_key like 'tg:renewal:%') t
+        on t.owner_id = p.workspace_id and t.idempotency_key = 'tg:' || p.reference
+       and t.unit = p.currency and t.amount = p.amount_minor
+      left join billing.subscription s on s.id = p.subscription_id and s.workspace_id = p.workspace_id
+       and s.period_number >= split_part(p.reference, ':', 3)::integer
+     where p.id is null or t.id is null or s.id is null`,
+
   "no payment is without what it was for": `
     select id::text as subject from payments.payment where purchase_id is null and subscription_id is null`,
 

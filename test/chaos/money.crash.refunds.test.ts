@@ -1,0 +1,4 @@
+import { refunds } from "./crash/refunds.ts";
+import { matrix } from "./crash/matrix.ts";
+
+matrix(refunds);

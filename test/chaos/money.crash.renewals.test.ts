@@ -1,0 +1,4 @@
+import { renewals } from "./crash/renewals.ts";
+import { matrix } from "./crash/matrix.ts";
+
+matrix(renewals);
