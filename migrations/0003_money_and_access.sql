@@ -132,6 +132,7 @@ ALTER TABLE "payments"."purchase" ADD COLUMN "discount_minor" "ledger"."amount" 
 ALTER TABLE "payments"."purchase" ADD COLUMN "promo_code_id" uuid;
 ALTER TABLE "payments"."purchase" ADD COLUMN "collection" text;
 ALTER TABLE "payments"."purchase" ADD COLUMN "auto_renew" boolean;
+ALTER TABLE "payments"."purchase" ADD COLUMN "identity_hash" text;
 ALTER TABLE "payments"."purchase" ADD COLUMN "parked_until" timestamp with time zone;
 ALTER TABLE "billing"."subscription" ADD COLUMN "anchor" timestamp with time zone;
 ALTER TABLE "billing"."subscription" ADD COLUMN "anchor_number" integer;
@@ -156,6 +157,7 @@ CREATE INDEX "redemption_of_code" ON "payments"."redemption" USING btree ("promo
 CREATE INDEX "referral_of_referrer" ON "payments"."referral" USING btree ("referrer_id","workspace_id");
 CREATE INDEX "reward_of_workspace" ON "payments"."reward" USING btree ("workspace_id","payment_id");
 CREATE INDEX "reward_of_referrer" ON "payments"."reward" USING btree ("referrer_id","payment_id");
+CREATE INDEX "trial_of_subscription" ON "billing"."trial" USING btree ("subscription_id");
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_promo_code" FOREIGN KEY ("promo_code_id") REFERENCES "payments"."promo_code"("id") ON DELETE no action ON UPDATE no action;
 CREATE INDEX "alarm_closed" ON "ops"."alarm" USING btree ("closed_at") WHERE closed_at is not null;
 CREATE INDEX "hold_ended" ON "ledger"."hold" USING btree ("ended_at") WHERE ended_at is not null;
@@ -555,6 +557,23 @@ end
 $$;
 revoke all on function "billing"."claim_due"(text, integer) from public, tollgate_worker;
 
+-- @routine billing.claim_trial
+-- billing.claim_trial: whoever this is (`identity_hash`) has his trial by this purchase, and by nothing else, for ever; false: he had one.
+-- A purchase that ends unpaid lets him have it (billing.drop_trial). Locks: the holder; who comes second waits for the first.
+-- Callers: payments.start_checkout, payments.finalize
+create or replace function billing.claim_trial(workspace_id uuid, identity_hash text, purchase_id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into billing.trial (holder, workspace_id, subscription_id, created_at)
+  values ('identity:' || claim_trial.identity_hash, claim_trial.workspace_id, claim_trial.purchase_id, ops.now())
+  on conflict on constraint trial_pk do nothing;
+  return found;
+end
+$$;
+revoke all on function "billing"."claim_trial"(uuid, text, uuid) from public, tollgate_worker;
+
 -- @routine billing.create_plan
 -- billing.create_plan: a version of a plan with its prices. Equal to the newest version, it is that one (`created` false): so a
 -- file of plans may be loaded again and again (A14). Subscribers keep their version until they are moved.
@@ -671,6 +690,19 @@ begin
 end
 $$;
 revoke all on function "billing"."do_due"(text, uuid[]) from public, tollgate_worker;
+
+-- @routine billing.drop_trial
+-- billing.drop_trial: a purchase that was to begin with a trial is over unpaid: whoever it was for has had none by it.
+-- Locks: the holder. Callers: payments' routines
+create or replace function billing.drop_trial(purchase_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  delete from billing.trial t where t.subscription_id = drop_trial.purchase_id;
+end
+$$;
+revoke all on function "billing"."drop_trial"(uuid) from public, tollgate_worker;
 
 -- @routine billing.duplicates_settle
 -- billing.duplicates_settle: of two subscriptions of a workspace that were both paid, one is kept. The other is cancelled at the
@@ -2135,6 +2167,7 @@ begin
      and p.lease_token = abandon_checkout.token;
   if found then
     perform payments.release_redemption(abandon_checkout.id, 'sync');
+    perform billing.drop_trial(abandon_checkout.id);
   end if;
   select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
 end
@@ -2226,6 +2259,7 @@ begin
       return 'known';
     end if;
     perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    perform billing.drop_trial(v_purchase.id);
     return 'expired';
   elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
     update payments.purchase p
@@ -2235,6 +2269,7 @@ begin
       return 'known';
     end if;
     perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    perform billing.drop_trial(v_purchase.id);
     return 'payment_failed';
   elsif apply_checkout.fact ->> 'status' = 'complete' then
     update payments.purchase p
@@ -2878,7 +2913,7 @@ declare
   v_fits boolean;
 begin
   select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.price_id, p.quantity, p.currency,
-         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id, p.parked_until,
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.identity_hash, p.payment_id, p.parked_until,
          p.kind = 'subscription' as is_plan,
          p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
     into strict v_purchase
@@ -2938,6 +2973,10 @@ begin
   elsif v_purchase.is_collected then
     if finalize.fact ->> 'subscription' is null then
       raise exception using errcode = 'TG011', message = 'a plan''s checkout names no subscription';
+    end if;
+    if v_purchase.trial_days > 0 and v_purchase.identity_hash is not null then
+      -- Paid after its end: the trial had been let go.
+      perform billing.claim_trial(v_purchase.workspace_id, v_purchase.identity_hash, finalize.id);
     end if;
     v_subscription := billing.note_checkout(
       workspace_id => v_purchase.workspace_id, provider_id => finalize.fact ->> 'subscription',
@@ -3907,6 +3946,7 @@ grant execute on function "payments"."settle_payment"(uuid, uuid, text, text, te
 -- nobody else has it. A plan of `collection` stripe is collected there; of collection balance, one period of it is paid once.
 -- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
 --   (only the provider says that it may not); by constraint there are never two.
+-- A trial is had once by a workspace, and by whoever it is (`identity_hash`): who had it pays at once.
 -- Refuses: as payments.admit_buyer and payments.quote; subscription_exists (with its state); checkout_open (another one for a plan
 --   is: id, url, expires_at); nothing_to_pay (of what is paid once).
 -- Locks: the workspace, the purchase, the redemption, the accounts of code and campaign, the customer. Callers: worker
@@ -3926,6 +3966,7 @@ create or replace function payments.start_checkout(
   promo_code text default null,
   collection text default 'stripe',
   auto_renew boolean default true,
+  identity_hash text default null,
   out id uuid,
   out kind text,
   out state text,
@@ -3976,16 +4017,20 @@ begin
       start_checkout.interval_count, start_checkout.quantity, start_checkout.promo_code, start_checkout.collection, v_published);
     v_now := ops.now();
     start_checkout.id := uuidv7();
+    if v_quote.trial_days > 0 and start_checkout.collection = 'stripe' and start_checkout.identity_hash is not null
+      and not billing.claim_trial(start_checkout.workspace_id, start_checkout.identity_hash, start_checkout.id) then
+      v_quote.trial_days := 0;
+    end if;
     insert into payments.purchase
       (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor,
-       currency, promo_code_id, collection, auto_renew, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
+       currency, promo_code_id, collection, auto_renew, identity_hash, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
     values
       (start_checkout.id, start_checkout.workspace_id, v_quote.kind, 'stripe', 'pending', v_quote.plan_id, v_quote.pack_id,
        v_quote.price_id, start_checkout.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
        start_checkout.currency, v_quote.promo_code_id,
        case when v_quote.kind = 'subscription' then start_checkout.collection end,
        case when v_quote.kind = 'subscription' and start_checkout.collection = 'balance' then start_checkout.auto_renew end,
-       v_quote.trial_days, start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
+       start_checkout.identity_hash, v_quote.trial_days, start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
        -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
        date_trunc('second', v_now + interval '23 hours'), v_now);
     if v_quote.amount_minor = 0 and not (v_quote.kind = 'subscription' and start_checkout.collection = 'stripe') then
@@ -4005,8 +4050,8 @@ begin
     from payments.claim_checkout(start_checkout.id) c;
 end
 $$;
-revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean) from public, tollgate_worker;
-grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean) to tollgate_worker;
+revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean, text) from public, tollgate_worker;
+grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean, text) to tollgate_worker;
 
 -- @routine payments.start_purchase
 -- payments.start_purchase: a purchase that is to be paid by hand (a bank transfer, cash): a plan's period, a pack, or money for the
@@ -4120,6 +4165,7 @@ begin
          or p.expires_at + interval '1 day' <= ops.now());
     if found then
       perform payments.release_redemption(sync_checkout.id, 'sync');
+      perform billing.drop_trial(sync_checkout.id);
     end if;
   else
     perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');

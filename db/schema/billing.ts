@@ -270,7 +270,8 @@ export const renewal = billing.table(
 
 /**
  * Who had a trial, for ever: a workspace, and whatever its customer is known by (a SHA-256 of the operator's name for him: it
- * outlives the workspace). Growth: two rows per trial.
+ * outlives the workspace). `subscription_id`: the trial's; of a trial that the provider gives, the purchase's that began it.
+ * Growth: two rows per trial.
  */
 export const trial = billing.table(
   "trial",
@@ -280,7 +281,7 @@ export const trial = billing.table(
     subscription_id: uuid().notNull(),
     created_at: time().notNull(),
   },
-  (t) => [primaryKey({ name: "trial_pk", columns: [t.holder] })],
+  (t) => [primaryKey({ name: "trial_pk", columns: [t.holder] }), index("trial_of_subscription").on(t.subscription_id)],
 );
 
 /** What the operator decided, in one row. `after_end`: what a workspace is whose subscription is over. */

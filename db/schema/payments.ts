@@ -194,7 +194,7 @@ export const referralPolicy = payments.table(
  * `discount_minor` (of `promo_code_id`) is `amount_minor`, and none of it ever changes (trigger purchase_quote_fixed).
  * `collection`: of a plan: `stripe`, or `balance`: one period is paid, and the next ones from the balance (`auto_renew`).
  * `parked_until`: the sweep purchases_expire failed at it, and leaves it alone until then.
- * Growth: one row per purchase, kept for ever.
+ * `identity_hash`: whose trial it would begin. Growth: one row per purchase, kept for ever.
  */
 export const purchase = payments.table(
   "purchase",
@@ -231,6 +231,7 @@ export const purchase = payments.table(
     promo_code_id: uuid(),
     collection: text(),
     auto_renew: boolean(),
+    identity_hash: text(),
     parked_until: time(),
   },
   (t) => [

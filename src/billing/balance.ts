@@ -2,7 +2,7 @@ import * as z from "zod";
 import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
-import { sha256 } from "../http/credential.ts";
+import { identityHash } from "../http/credential.ts";
 import { instant } from "../http/time.ts";
 import type { renewalBody, trialBody } from "./model.ts";
 import { getSubscription } from "./subscription.ts";
@@ -56,7 +56,7 @@ export async function startTrial(c: AppContext, workspace: string, body: z.infer
       interval_unit: body.interval,
       interval_count: body.interval_count,
       quantity: body.quantity,
-      identity_hash: body.identity === undefined ? null : await sha256(body.identity.trim().normalize("NFC")),
+      identity_hash: body.identity === undefined ? null : await identityHash(body.identity),
       auto_renew: body.auto_renew,
     },
     scope,

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { moment, uuid } from "../http/parameters.ts";
+import { identity, moment, uuid } from "../http/parameters.ts";
 import { code, currency, intervalCount, intervalUnit, quantity, version } from "./catalogue.ts";
 
 export const workspaceParams = z.strictObject({ workspace: uuid });
@@ -59,18 +59,7 @@ export const trialBody = z
     interval: intervalUnit.default("month").meta({ description: "How often they are paid." }),
     interval_count: intervalCount.default(1).meta({ description: "Every how many of them." }),
     quantity: quantity.default(1),
-    identity: z
-      .string()
-      .max(200)
-      // As a name's: what the flag u would change is written out, for OpenAPI cannot show it.
-      .regex(/^(?=.*\S)[ -~\u00a0-\uffff]*$/, "must not be blank, nor contain control characters")
-      .optional()
-      .meta({
-        description:
-          "What you know your customer by, for whoever comes back in another workspace: an account's id, an address in one " +
-          "spelling. Capitals count, spaces around it do not. Only its SHA-256 is kept, for ever.",
-        example: "user-4711",
-      }),
+    identity: identity.optional(),
     auto_renew: z.boolean().default(false).meta({
       description: "When the trial ends, the first period is paid from the balance, if it has the price.",
     }),

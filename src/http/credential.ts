@@ -39,3 +39,8 @@ export async function makeKey(): Promise<NewKey> {
   const key = `tg_${base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
   return { key, hash: await sha256(key), prefix: key.slice(0, 10) };
 }
+
+/** What is kept of whoever a customer is to the operator. */
+export function identityHash(identity: string): Promise<string> {
+  return sha256(identity.trim().normalize("NFC"));
+}

@@ -23,6 +23,19 @@ export const name = z
   .regex(/^(?=.*\S)[ -~\u00a0-\uffff]*$/, "must not be blank, nor contain control characters")
   .meta({ example: "Acme" });
 
+/** Whoever a customer is to the operator: by what a trial is had once. */
+export const identity = z
+  .string()
+  .max(200)
+  // As a name's: what the flag u would change is written out, for OpenAPI cannot show it.
+  .regex(/^(?=.*\S)[ -~\u00a0-\uffff]*$/, "must not be blank, nor contain control characters")
+  .meta({
+    description:
+      "What you know your customer by, for whoever comes back in another workspace: an account's id, an address in one " +
+      "spelling. Capitals count, spaces around it do not. Only its SHA-256 is kept, for ever.",
+    example: "user-4711",
+  });
+
 /** A moment as answers show it: RFC 3339, UTC. */
 export const moment = z.string().meta({ format: "date-time", example: "2026-11-22T06:11:00.123Z" });
 

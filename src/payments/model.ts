@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { pageQuery } from "../http/pagination.ts";
-import { moment, reason, uuid } from "../http/parameters.ts";
+import { identity, moment, reason, uuid } from "../http/parameters.ts";
 import { autoRenew, currency, order, refuseMixed } from "./order.ts";
 
 export const workspaceParams = z.strictObject({ workspace: uuid });
@@ -31,11 +31,21 @@ export const checkoutBody = z
           "the workspace's balance.",
       }),
     auto_renew: autoRenew.optional(),
+    identity: identity.optional().meta({
+      description:
+        "Of a plan that has a trial: what you know your customer by. Who had a trial, in whatever workspace, pays at once. Only " +
+        "its SHA-256 is kept.",
+      example: "user-4711",
+    }),
     success_url: place("https://app.example.com/thanks?session={CHECKOUT_SESSION_ID}"),
     cancel_url: place("https://app.example.com/prices"),
   })
   .superRefine((body, context) => {
     refuseMixed(body, context);
+    if (body.identity !== undefined && (body.plan === undefined || body.collection === "balance")) {
+      const message = "is of a plan that Stripe collects";
+      context.addIssue({ code: "custom", path: ["identity"], message, input: body });
+    }
     if (body.auto_renew !== undefined && body.plan !== undefined && body.collection !== "balance") {
       const message = "is of a plan that is paid from the balance: give collection";
       context.addIssue({ code: "custom", path: ["auto_renew"], message, input: body });

@@ -3,6 +3,7 @@ import { call } from "../db/call.ts";
 import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
+import { identityHash } from "../http/credential.ts";
 import { instant } from "../http/time.ts";
 import { type checkoutBody, kind, state } from "./model.ts";
 import { orderArguments } from "./order.ts";
@@ -60,6 +61,7 @@ const startCheckoutCall = routine({
     topup_minor: z.int().nullable(),
     collection: z.string(),
     auto_renew: z.boolean(),
+    identity_hash: text,
   }),
   result: started,
 });
@@ -138,6 +140,7 @@ export async function startCheckout(c: AppContext, workspace: string, body: z.in
       topup_minor: body.topup_minor ?? null,
       collection: body.collection ?? "stripe",
       auto_renew: body.auto_renew ?? true,
+      identity_hash: body.identity === undefined ? null : await identityHash(body.identity),
     },
     scope: "billing:write",
     workspace,

@@ -1,8 +1,9 @@
 import { expect } from "vitest";
 import { race, tally } from "../support/barrier.ts";
-import { advance, outcome, refusal, rows } from "../support/scenario.ts";
+import { advance, call, outcome, refusal, rows } from "../support/scenario.ts";
 import { Subscriber, soldPlan, sweepAll, travelTo } from "../support/subscriber.ts";
 import { test } from "../support/sql.ts";
+import { Till, checkoutFact } from "../support/till.ts";
 
 test("D8 a trial is had once: by a workspace, and by whoever it is, also in a workspace made anew", async ({ db }) => {
   const plan = await soldPlan(db, { trial_days: 7 });
@@ -81,4 +82,62 @@ test("D8 a trial that renews is paid from the balance when it ends, or ends wher
   expect(await poor.standing()).toMatchObject({ state: "canceled", ended_reason: "trial_ended" });
   expect(await poor.cents()).toBe(400);
   expect(await rows(db, "select from access.key where workspace_id = $1", [rich.workspace])).toHaveLength(1);
+});
+
+test("D8 who had a trial, by whatever purchase and in whatever workspace, has none by a checkout; one that is not paid takes none", async ({
+  db,
+}) => {
+  const till = new Till(db);
+  const paid = await till.plan({ trial_days: 7 });
+  const ours = await soldPlan(db, { trial_days: 7 });
+  const identity_hash = "c".repeat(64);
+  const checkout = async (of: string) => {
+    const started = await call<{ id: string; trial_days: number; session_token: string }>(
+      db,
+      "payments.start_checkout",
+      {
+        workspace_id: of,
+        plan_code: paid.code,
+        plan_number: null,
+        pack_code: null,
+        currency: "eur",
+        interval_unit: "month",
+        interval_count: 1,
+        quantity: 1,
+        success_url: "https://app.example/ok",
+        cancel_url: "https://app.example/no",
+        caused_by: "test",
+        identity_hash,
+      },
+    );
+    return started;
+  };
+  const [one, two, three] = await Promise.all([till.customer(), till.customer(), till.customer()]);
+  const days = (await Promise.all([one, two].map(({ workspace }) => checkout(workspace)))).map(
+    ({ trial_days }) => trial_days,
+  );
+  expect(days.toSorted()).toEqual([0, 7]);
+  const holder = days[0] === 7 ? one : two;
+  // While it may still be paid it is his.
+  expect(await refusal((await Subscriber.make(db)).tryOut(ours, { identity: identity_hash }))).toEqual({
+    code: "trial_used",
+    by: "identity",
+  });
+  const held = await checkout(holder.workspace);
+  await till.send("checkout.session.expired", {
+    ...checkoutFact(holder, { purchase: held.id, session: `cs_${held.id}` }),
+    status: "expired",
+    payment_status: "unpaid",
+  });
+  const again = await checkout(three.workspace);
+  expect(again.trial_days).toBe(7);
+  const subscription = `sub_${again.id}`;
+  await till.send("checkout.session.completed", {
+    ...checkoutFact(three, { purchase: again.id, session: `cs_${again.id}` }, { amount_total: 0 }),
+    mode: "subscription",
+    payment_status: "no_payment_required",
+    subscription,
+  });
+  expect((await checkout(holder.workspace)).trial_days).toBe(0);
+  expect(await outcome((await Subscriber.make(db)).tryOut(ours, { identity: identity_hash }))).toBe("trial_used");
 });

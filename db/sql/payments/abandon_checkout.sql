@@ -23,6 +23,7 @@ begin
      and p.lease_token = abandon_checkout.token;
   if found then
     perform payments.release_redemption(abandon_checkout.id, 'sync');
+    perform billing.drop_trial(abandon_checkout.id);
   end if;
   select p.state into strict abandon_checkout.state from payments.purchase p where p.id = abandon_checkout.id;
 end

@@ -52,6 +52,7 @@ begin
       return 'known';
     end if;
     perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    perform billing.drop_trial(v_purchase.id);
     return 'expired';
   elsif apply_checkout.fact ->> 'event' = 'async_payment_failed' then
     update payments.purchase p
@@ -61,6 +62,7 @@ begin
       return 'known';
     end if;
     perform payments.release_redemption(v_purchase.id, apply_checkout.caused_by);
+    perform billing.drop_trial(v_purchase.id);
     return 'payment_failed';
   elsif apply_checkout.fact ->> 'status' = 'complete' then
     update payments.purchase p

@@ -20,7 +20,7 @@ declare
   v_fits boolean;
 begin
   select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.price_id, p.quantity, p.currency,
-         p.amount_minor::bigint as amount_minor, p.trial_days, p.payment_id, p.parked_until,
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.identity_hash, p.payment_id, p.parked_until,
          p.kind = 'subscription' as is_plan,
          p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
     into strict v_purchase
@@ -80,6 +80,10 @@ begin
   elsif v_purchase.is_collected then
     if finalize.fact ->> 'subscription' is null then
       raise exception using errcode = 'TG011', message = 'a plan''s checkout names no subscription';
+    end if;
+    if v_purchase.trial_days > 0 and v_purchase.identity_hash is not null then
+      -- Paid after its end: the trial had been let go.
+      perform billing.claim_trial(v_purchase.workspace_id, v_purchase.identity_hash, finalize.id);
     end if;
     v_subscription := billing.note_checkout(
       workspace_id => v_purchase.workspace_id, provider_id => finalize.fact ->> 'subscription',

@@ -3,6 +3,7 @@
 -- nobody else has it. A plan of `collection` stripe is collected there; of collection balance, one period of it is paid once.
 -- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
 --   (only the provider says that it may not); by constraint there are never two.
+-- A trial is had once by a workspace, and by whoever it is (`identity_hash`): who had it pays at once.
 -- Refuses: as payments.admit_buyer and payments.quote; subscription_exists (with its state); checkout_open (another one for a plan
 --   is: id, url, expires_at); nothing_to_pay (of what is paid once).
 -- Locks: the workspace, the purchase, the redemption, the accounts of code and campaign, the customer. Callers: worker
@@ -22,6 +23,7 @@ create or replace function payments.start_checkout(
   promo_code text default null,
   collection text default 'stripe',
   auto_renew boolean default true,
+  identity_hash text default null,
   out id uuid,
   out kind text,
   out state text,
@@ -72,16 +74,20 @@ begin
       start_checkout.interval_count, start_checkout.quantity, start_checkout.promo_code, start_checkout.collection, v_published);
     v_now := ops.now();
     start_checkout.id := uuidv7();
+    if v_quote.trial_days > 0 and start_checkout.collection = 'stripe' and start_checkout.identity_hash is not null
+      and not billing.claim_trial(start_checkout.workspace_id, start_checkout.identity_hash, start_checkout.id) then
+      v_quote.trial_days := 0;
+    end if;
     insert into payments.purchase
       (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor,
-       currency, promo_code_id, collection, auto_renew, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
+       currency, promo_code_id, collection, auto_renew, identity_hash, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
     values
       (start_checkout.id, start_checkout.workspace_id, v_quote.kind, 'stripe', 'pending', v_quote.plan_id, v_quote.pack_id,
        v_quote.price_id, start_checkout.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
        start_checkout.currency, v_quote.promo_code_id,
        case when v_quote.kind = 'subscription' then start_checkout.collection end,
        case when v_quote.kind = 'subscription' and start_checkout.collection = 'balance' then start_checkout.auto_renew end,
-       v_quote.trial_days, start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
+       start_checkout.identity_hash, v_quote.trial_days, start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
        -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
        date_trunc('second', v_now + interval '23 hours'), v_now);
     if v_quote.amount_minor = 0 and not (v_quote.kind = 'subscription' and start_checkout.collection = 'stripe') then

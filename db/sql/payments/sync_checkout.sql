@@ -25,6 +25,7 @@ begin
          or p.expires_at + interval '1 day' <= ops.now());
     if found then
       perform payments.release_redemption(sync_checkout.id, 'sync');
+      perform billing.drop_trial(sync_checkout.id);
     end if;
   else
     perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
