@@ -514,3 +514,22 @@ test("a purchase that cannot expire is parked alone, and named no longer once it
   expect(await counter.expire()).toMatchObject({ processed: 1, failed: 0 });
   expect(await parked()).toEqual([]);
 });
+
+test("what is settled for its purchase has its promo code too: one whose hold has run out, and is another's, is refused by name", async ({
+  db,
+}) => {
+  const { counter, pack, workspace } = await shop(db);
+  const promo = await counter.promo({ max_redemptions: 1 });
+  const bought = await counter.start(workspace, { pack, promo: promo.code });
+  const less = await counter.confirm(workspace, { id: bought.id, amount_minor: 800 });
+  await advance(db, "500 days");
+  await call(db, "ledger.holds_expire", { batch: 1000 });
+  const other = await counter.workspace();
+  await counter.start(other, { pack, promo: promo.code });
+  expect(await outcome(counter.settle(workspace, less.payment_id, "purchase"))).toBe("promo_used_up");
+  expect(await counter.purchase(bought.id)).toMatchObject({ state: "pending" });
+  expect(await counter.till.credits(workspace)).toEqual({});
+  expect(await counter.settle(workspace, less.payment_id, "balance")).toMatchObject({ available: 800 });
+  await counter.expire();
+  expect(await counter.purchase(bought.id)).toMatchObject({ state: "expired" });
+});

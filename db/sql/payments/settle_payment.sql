@@ -58,9 +58,10 @@ begin
         perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
       end if;
     end if;
-    -- What was released is held anew, or refused by name.
-    perform payments.hold_redemption(settle_payment.purchase_id, settle_payment.caused_by);
-    perform payments.redeem(settle_payment.purchase_id, settle_payment.caused_by);
+    -- What was released, or has run out, is held anew, or refused by name.
+    if not payments.redeem(settle_payment.purchase_id, settle_payment.caused_by) then
+      perform payments.hold_redemption(settle_payment.purchase_id, settle_payment.caused_by);
+    end if;
     update payments.purchase p
        set state = 'paid', payment_id = settle_payment.payment_id, ended_at = ops.now(), parked_until = null
      where p.id = settle_payment.purchase_id and p.payment_id is null;

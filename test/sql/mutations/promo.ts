@@ -345,6 +345,19 @@ export const promo: Mutation[] = [
     },
   },
   {
+    guard: "what is settled for its purchase has the promo code that its price took for granted",
+    routine: "payments.settle_payment",
+    changes: [["if not payments.redeem(settle_payment.purchase_id, settle_payment.caused_by) then", "if false then"]],
+    probe: async (lab) => {
+      const { counter, pack, workspace } = await shop(lab);
+      const { code } = await counter.promo({ max_redemptions: 1 });
+      const bought = await counter.start(workspace, { pack, promo: code });
+      const { payment_id } = await counter.confirm(workspace, { id: bought.id, amount_minor: 800 });
+      await counter.settle(workspace, payment_id, "purchase");
+      expect(await counter.redemption(bought.id)).toMatchObject({ state: "redeemed" });
+    },
+  },
+  {
     guard: "the refund of money that bought nothing is none of its purchase's",
     routine: "payments.reckon",
     changes: [["and p.payment_id = reckon.id and", "and"]],
