@@ -20,7 +20,7 @@ export const problems = {
   route_not_found: { status: 404, title: "There is no such route" },
   method_not_allowed: { status: 405, title: "The route does not answer this method" },
   campaign_exists: { status: 409, title: "There is a campaign of this name" },
-  checkout_open: { status: 409, title: "A checkout of another plan is open" },
+  checkout_open: { status: 409, title: "Another purchase of a plan is open" },
   hold_ended: { status: 409, title: "The hold has already ended" },
   idempotency_key_expired: { status: 409, title: "The effect of this key is done and its stored answer has gone" },
   key_moved_on: { status: 409, title: "The access key has moved on meanwhile" },

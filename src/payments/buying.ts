@@ -94,7 +94,11 @@ const quoted = z.object({
 
 /** What something costs now; nothing is held. Refuses what is not sold so, `amount_too_large`, and what is wrong with a promo code. */
 export async function quote(c: AppContext, workspace: string, body: z.infer<typeof quoteBody>) {
-  const asked = { ...orderArguments(body), topup_minor: body.topup_minor ?? null, collection: body.collection };
+  const asked = {
+    ...orderArguments(body),
+    topup_minor: body.topup_minor ?? null,
+    collection: body.collection ?? "balance",
+  };
   const [row] = await read(c, { scope: "billing:read", workspace }, (db, permit) =>
     db
       .select({

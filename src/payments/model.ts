@@ -132,11 +132,16 @@ export const paymentItem = () =>
     refunded: minor,
     disputed: minor.meta({ description: "By disputes that are open or lost." }),
     provider: z.string().meta({ example: "stripe" }),
-    reference: z.string().meta({ description: "The provider's invoice or checkout session.", example: "in_1a2b3c" }),
+    reference: z.string().meta({
+      description: "The provider's invoice or checkout session; of money that came by hand, what the bank calls it.",
+      example: "in_1a2b3c",
+    }),
     purchase_id: uuid.nullable(),
     subscription_id: uuid.nullable(),
     unsettled_at: moment.nullable().meta({
-      description: "It came in another amount or currency than asked for, and waits for the operator to settle it.",
+      description:
+        "Since when it waits for the operator to settle it: it came in another amount or currency than asked for, or what it " +
+        "was for could not be had any more.",
     }),
     paid_at: moment,
     created_at: moment,
@@ -145,9 +150,12 @@ export const paymentItem = () =>
 export const quoteBody = z
   .strictObject({
     ...order(largestByHand),
-    collection: z.enum(["stripe", "balance"]).default("balance").meta({ description: "Of a plan: who collects it." }),
+    collection: z
+      .enum(["stripe", "balance"])
+      .optional()
+      .meta({ description: "Of a plan: who collects its periods; without it, `balance`." }),
   })
-  .superRefine(({ collection: _collection, ...body }, context) => refuseMixed(body, context))
+  .superRefine(refuseMixed)
   .meta({ example: { pack: "credits_100", currency: "eur", promo_code: "WELCOME10" } });
 
 export const quoteAnswer = () =>
@@ -215,8 +223,8 @@ export const confirmAnswer = () =>
     id: uuid.meta({ description: "The purchase's." }),
     outcome: z.enum(["paid", "does_not_fit"]).meta({
       description:
-        "`paid`: it bought what it was for. `does_not_fit`: another amount or currency, or paid already: the money is kept " +
-        "without effect, for you to settle.",
+        "`paid`: it bought what it was for. `does_not_fit`: another amount or currency, paid already, or not to be had any " +
+        "more: the money is kept without effect, for you to settle.",
     }),
     state,
     kind,

@@ -77,6 +77,6 @@ export function orderArguments(body: Order) {
     interval_unit: ofPlan ? (body.interval ?? "month") : null,
     interval_count: ofPlan ? (body.interval_count ?? 1) : null,
     quantity: body.quantity,
-    promo_code: body.promo_code ?? null,
+    promo_code: body.promo_code?.trim() ?? null,
   };
 }

@@ -89,7 +89,14 @@ export const promoBody = z
     }
     refuseEmptyWindow(body, context);
   })
-  .meta({ example: { code: "WELCOME10", percent: 10, max_redemptions: 100, per_workspace: 1 } });
+  .meta({
+    example: {
+      code: "WELCOME5",
+      amounts: [{ currency: "eur", amount_minor: 500 }],
+      max_redemptions: 100,
+      per_workspace: 1,
+    },
+  });
 
 export const promoItem = () =>
   z.object({

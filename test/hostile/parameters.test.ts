@@ -41,7 +41,11 @@ const hostileIds = [
 ];
 
 /** Ids that others gave, and that are no UUIDs. */
-const foreignIds: Readonly<Record<string, RegExp>> = { event: /^[A-Za-z0-9_-]{1,255}$/, sweep: /^[\w-]{1,63}$/ };
+const foreignIds: Readonly<Record<string, RegExp>> = {
+  event: /^[A-Za-z0-9_-]{1,255}$/,
+  sweep: /^[\w-]{1,63}$/,
+  code: /^[A-Za-z0-9][A-Za-z0-9_-]{1,49}$/,
+};
 
 function sendable({ method, example }: Operation): Call {
   return method === "GET" ? {} : { body: example ?? {}, key: randomUUID() };
@@ -143,6 +147,9 @@ test("query parameters that do not fit, are repeated or unknown are named", asyn
     state: ["", "HELD", "held%00", "x", "open,closed", "open&state=closed"],
     code: ["", "Pro", "pro%00", "1pro", "pro plan", "%C3%A9", "p".repeat(51), "a&code=b"],
     unit: ["", "eur", "xyz", "Credit", "credit%00", "1", "_a", "a-b", "a".repeat(33), "%C3%A9", "seat&unit=credit"],
+    // A promo code is typed in any case, and may begin with a digit.
+    "listPromoCodes code": ["", "p", "-pro", "pro%00", "pro%20code", "%C3%A9t%C3%A9", "p".repeat(51), "ab&code=cd"],
+    kind: ["", "CREDIT_PACK", "x", "credit_pack%00", "credit_pack,retail_token", "retail_token&kind=credit_pack"],
     currency: ["", "EUR", "eu", "euro", "eur%00", "1ur", "eur&currency=usd"],
     workspace_id: hostileIds,
   };
@@ -150,7 +157,7 @@ test("query parameters that do not fit, are repeated or unknown are named", asyn
   for (const route of gets) {
     const path = route.path.replace("{workspace}", workspace.id).replaceAll(/\{\w+\}/g, id);
     for (const { name } of route.query) {
-      const values = hostile[name];
+      const values = hostile[`${route.id} ${name}`] ?? hostile[name];
       if (values === undefined) throw new Error(`no hostile values for the query parameter ${name} of ${route.id}`);
       for (const value of values) {
         const asked = `${path}?${needed(route, name)}${name}=${value}`;

@@ -89,7 +89,11 @@ export function bodyWith(body: unknown, pointer: string, json: string): string {
   const keys = pointer.slice(1).split("/");
   const last = keys.pop() ?? "";
   let at: unknown = copy;
-  for (const key of keys) at = Reflect.get(Object(at), key);
+  for (const key of keys) {
+    // A list that the example leaves out.
+    if (Reflect.get(Object(at), key) === undefined) Reflect.set(Object(at), key, []);
+    at = Reflect.get(Object(at), key);
+  }
   Reflect.set(Object(at), last, mark);
   return JSON.stringify(copy).replace(JSON.stringify(mark), () => json);
 }

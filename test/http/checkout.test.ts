@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { expect } from "vitest";
-import { Api, idOf, textOf } from "../support/api.ts";
-import { places, test } from "../support/market.ts";
+import { Stripe } from "stripe";
+import { describe, expect } from "vitest";
+import { Api, idOf, textOf, type Workspace } from "../support/api.ts";
+import { places, test, type Market } from "../support/market.ts";
 
 test("A5 a checkout of packs: a person pays, and the credits are there, pack by pack", async ({ market, api }) => {
   const { path, credits } = await api.workspace();
@@ -66,6 +67,148 @@ test("a checkout of a plan: a person pays, and is subscribed", async ({ market, 
   });
   const again = await api.post(`${path}/checkout`, { plan, currency: "eur", ...places });
   expect([again.status, again.body]).toMatchObject([409, { code: "subscription_exists", state: "active" }]);
+});
+
+describe("what has no price of its own at Stripe", () => {
+  const stripeOf = (market: Market) => new Stripe("sk_test_market", { ...market.stripe.config, maxNetworkRetries: 0 });
+  const priced = test.extend("ordered", ({ market, api }) =>
+    async (order: object, workspace?: Workspace) => {
+      const of = workspace ?? (await api.workspace());
+      const bought = await api.post(`${of.path}/checkout`, { currency: "eur", ...order, ...places });
+      const session = [...market.stripe.state.sessions.values()].find(
+        ({ client_reference_id }) => client_reference_id === bought.body["id"],
+      );
+      const { data } =
+        session === undefined ? { data: [] } : await stripeOf(market).checkout.sessions.listLineItems(session.id);
+      const [line] = data;
+      return {
+        ...of,
+        bought,
+        session: session?.id ?? "",
+        line: { mode: session?.mode, total: session?.amount_total, name: line?.description, quantity: line?.quantity },
+        purchase: async () => (await api.get(`${of.path}/purchases/${idOf(bought)}`)).body,
+      };
+    });
+  const promo = async (api: Api, wish: object) => {
+    const code = `CODE-${randomUUID()}`.slice(0, 40).toUpperCase();
+    expect((await api.post("/v1/promo_codes", { code, ...wish })).status).toBe(201);
+    return code;
+  };
+
+  priced(
+    "D1 a discounted pack is one line of what it comes to; its credits are all there, its code is used",
+    async ({ market, api, ordered }) => {
+      const [pack, code] = [await market.pack(), await promo(api, { percent: 15, max_redemptions: 1 })];
+      const { line, bought, purchase, credits } = await ordered({ pack, quantity: 3, promo_code: code.toLowerCase() });
+      // 27 € less 4.05 €.
+      expect(line).toEqual({ mode: "payment", total: 2295, name: `Pack ${pack}`, quantity: 1 });
+      expect(await purchase()).toMatchObject({
+        state: "pending",
+        list_minor: 2700,
+        discount_minor: 405,
+        amount_minor: 2295,
+        promo_code: code,
+      });
+      const late = await ordered({ pack, promo_code: code });
+      expect([late.bought.status, late.bought.body]).toMatchObject([409, { code: "promo_used_up", of: "code" }]);
+      await market.pay(bought);
+      expect(await purchase()).toMatchObject({ state: "paid", payment_id: expect.any(String) });
+      expect((await api.get(credits)).body["available"]).toBe(300);
+      expect((await api.get(`/v1/promo_codes?code=${code}`)).body["data"]).toMatchObject([{ held: 0, redeemed: 1 }]);
+    },
+  );
+
+  priced(
+    "D1 a discounted top-up costs less, and the balance has all that was listed",
+    async ({ market, api, ordered }) => {
+      const code = await promo(api, { amounts: [{ currency: "eur", amount_minor: 500 }], kinds: ["balance_topup"] });
+      const { line, bought, path } = await ordered({ topup_minor: 2500, promo_code: code });
+      expect(line).toEqual({ mode: "payment", total: 2000, name: "Balance", quantity: 1 });
+      await market.pay(bought);
+      expect((await api.get(`${path}/balance`)).body["data"]).toMatchObject([{ currency: "eur", available: 2500 }]);
+      expect((await api.get(`${path}/payments`)).body["data"]).toMatchObject([{ amount_minor: 2000, currency: "eur" }]);
+      expect((await api.get(`${path}/balance/transactions?currency=eur`)).body["data"]).toMatchObject([
+        {
+          entries: [
+            { side: "payments", amount: -2000 },
+            { side: "promo", amount: -500 },
+            { side: "available", amount: 2500 },
+          ],
+        },
+      ]);
+    },
+  );
+
+  priced(
+    "D2 one period of a plan is paid once, and its subscription goes on from the balance",
+    async ({ market, api, ordered }) => {
+      const plan = await market.plan({ included_credits: 20, trial_days: 14 });
+      const order = { plan, collection: "balance", auto_renew: true, promo_code: await promo(api, { percent: 10 }) };
+      const { line, bought, path, credits, ...of } = await ordered(order);
+      // 19 € less 1.90 €, and no trial.
+      expect(line).toEqual({ mode: "payment", total: 1710, name: `Plan ${plan}`, quantity: 1 });
+      expect(idOf((await ordered(order, { path, credits, ...of })).bought)).toBe(idOf(bought));
+      await market.pay(bought);
+      const subscription = (await api.get(`${path}/subscription`)).body;
+      expect(subscription).toMatchObject({
+        state: "active",
+        collection: "balance",
+        plan: { code: plan },
+        price: { amount_minor: 1900 },
+        period: 1,
+        trial_end: null,
+        auto_renew: true,
+      });
+      expect(await of.purchase()).toMatchObject({ state: "paid", subscription_id: subscription["id"] });
+      expect((await api.get(credits)).body["available"]).toBe(20);
+      expect(
+        [...market.stripe.state.subscriptions.values()].map(({ metadata }) => metadata["tollgate_purchase"]),
+      ).not.toContain(idOf(bought));
+    },
+  );
+
+  priced(
+    "one whose session expires gives its promo code back, and so does one that is canceled",
+    async ({ market, api, ordered }) => {
+      const [pack, code] = [await market.pack(), await promo(api, { percent: 15, max_redemptions: 1 })];
+      const held = async () => {
+        const { data } = (await api.get(`/v1/promo_codes?code=${code}`)).body;
+        return Array.isArray(data) ? [data[0].held, data[0].redeemed] : [];
+      };
+      const first = await ordered({ pack, promo_code: code });
+      expect(await held()).toEqual([1, 0]);
+      await stripeOf(market).checkout.sessions.expire(first.session);
+      await market.stripe.settled();
+      expect(await first.purchase()).toMatchObject({ state: "expired", url: null });
+      expect(await held()).toEqual([0, 0]);
+
+      const second = await ordered({ pack, promo_code: code });
+      expect(await held()).toEqual([1, 0]);
+      expect((await api.post(`${second.path}/purchases/${idOf(second.bought)}/cancel`)).body).toMatchObject({
+        state: "canceled",
+      });
+      expect(await held()).toEqual([0, 0]);
+    },
+  );
+
+  priced(
+    "a promo code is not for what Stripe collects, and what it makes free is not paid there",
+    async ({ market, api, ordered }) => {
+      const [plan, pack, code] = [await market.plan(), await market.pack(), await promo(api, { percent: 100 })];
+      for (const [order, status, refusal] of [
+        [{ plan, promo_code: code }, 422, "promo_not_for_this"],
+        [{ plan, promo_code: code, collection: "balance" }, 422, "nothing_to_pay"],
+        [{ pack, promo_code: code }, 422, "nothing_to_pay"],
+        [{ pack, promo_code: "NOBODY" }, 422, "promo_unknown"],
+        [{ plan, auto_renew: true }, 400, "validation_failed"],
+        [{ pack, collection: "balance" }, 400, "validation_failed"],
+      ] as const) {
+        const { bought } = await ordered(order);
+        expect([order, bought.status, bought.body["code"]]).toEqual([order, status, refusal]);
+      }
+      expect((await api.get(`/v1/promo_codes?code=${code}`)).body["data"]).toMatchObject([{ held: 0, redeemed: 0 }]);
+    },
+  );
 });
 
 test("while a checkout of a plan is open, a second is the same one, and another plan's is refused with it", async ({

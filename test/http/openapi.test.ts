@@ -136,7 +136,31 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
   await check("cancelPurchase", `${path}/purchases/${idOf(pack)}/cancel`, {});
   await market.pay(await check("checkout", `${path}/checkout`, { plan: "small", ...buying }));
   await check("recordTopup", `${path}/balance/topups`, { amount_minor: 500, currency: "eur", reference: "bank-1" });
-  const bought = await check("buyFromBalance", `${path}/purchases`, { pack: "sack", currency: "eur", quantity: 2 });
+  const campaign = idOf(await check("createCampaign", "/v1/promo_campaigns", { name: "Winter", max_redemptions: 9 }));
+  await check("createPromoCode", "/v1/promo_codes", { code: "HALF", percent: 50, campaign_id: campaign });
+  const off = [{ currency: "eur", amount_minor: 5 }];
+  const window = { starts_at: "2026-01-01T00:00:00Z", ends_at: "2098-01-01T00:00:00Z" };
+  await check("createPromoCode", "/v1/promo_codes", { code: "five", amounts: off, kinds: ["credit_pack"], ...window });
+  const order = { pack: "sack", currency: "eur", quantity: 2 };
+  await check("quote", `${path}/quotes`, { ...order, promo_code: "half" });
+  const bought = await check("buy", `${path}/purchases`, { ...order, promo_code: "half" });
+  const byHand = idOf(await check("buy", `${path}/purchases`, { ...order, provider: "manual", promo_code: "five" }));
+  await check("listPromoCodes", "/v1/promo_codes");
+  await check("listCampaigns", "/v1/promo_campaigns");
+  await check("disablePromoCode", "/v1/promo_codes/half/disable", {});
+  const money = { currency: "eur", amount_minor: 194 };
+  const kept = await check("confirmPurchase", `${path}/purchases/${byHand}/payments`, {
+    ...money,
+    reference: "bank-2",
+  });
+  const settle = `${path}/payments/${textOf(kept, "payment_id")}/settle`;
+  await check("settlePayment", settle, { as: "balance", reason: "x" });
+  await check("confirmPurchase", `${path}/purchases/${byHand}/payments`, {
+    ...money,
+    amount_minor: 195,
+    reference: "bank-3",
+  });
+  await check("getPurchase", `${path}/purchases/${byHand}`);
   await check("refundPayment", `${path}/payments/${textOf(bought, "payment_id")}/refund`, { reason: "x" });
   await check("getBalance", `${path}/balance`);
   await check("listBalanceTransactions", `${path}/balance/transactions?currency=eur`);
