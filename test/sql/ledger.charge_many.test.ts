@@ -247,7 +247,7 @@ describe("many calls at once over the same owners, each in an order of its own",
     const accounts = Array.from({ length: 6 }, () => new Account(db, { unit: "eur" }));
     for (const account of accounts) await account.grant(100);
     const outcomes = await race(8, (i) => {
-      const items = accounts.map((account) => item(account, 10, "tg:renewal:1"));
+      const items = accounts.map((account) => item(account, 10, "period-1"));
       return outcome(chargeMany(db, i % 2 === 0 ? items : items.toReversed()));
     });
     expect(outcomes.toSorted()).toEqual(["done", ...Array.from({ length: 7 }, () => "idempotency_key_reused")]);
