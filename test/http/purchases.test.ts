@@ -562,7 +562,7 @@ test("a purchase or a payment of another workspace is none, whoever asks", async
   expect(said(await api.post(confirm, { ...money, reference: reference() }))).toEqual([404, "not_found"]);
 });
 
-test("what a balance could not hold is refused, and nothing of it stays", async ({ api }) => {
+test("money that came in no form that there is, is refused by its member, and nothing of it stays", async ({ api }) => {
   const workspace = await api.workspace();
   const body = { amount_minor: -1, currency: "eur", reference: reference() };
   const started = await api.post(`${workspace.path}/purchases`, {
