@@ -26,10 +26,13 @@ export const test = plain
 /** A client is told of any error; for a sweep and the inbox it matters which it is. */
 const blows = { request: ["killed", "faulty"], event: ["killed", "passing"], sweep: ["killed", "passing"] } as const;
 
+/** A path has some hundred crashes. */
+export const patient = { timeout: 240_000 };
+
 /** Every path against every place. */
 export function matrix(paths: readonly Path[]): void {
   const titled = paths.map((path) => [path.name, path] as const);
-  test.for(titled)("%s: killed at any point, all or nothing; repeated, once", ([, path], { calm, mined }) =>
+  test.for(titled)("%s: killed at any point, all or nothing; repeated, once", patient, ([, path], { calm, mined }) =>
     proven(path, calm, mined),
   );
 }
