@@ -1,4 +1,5 @@
+import { describe } from "vitest";
 import { refunds } from "./crash/refunds.ts";
 import { matrix } from "./crash/matrix.ts";
 
-matrix(refunds);
+describe("D6 a refund and what it takes back, killed at any point", () => matrix(refunds));
