@@ -1756,6 +1756,8 @@ revoke all on function "ledger"."balanced"(text, text[], uuid[], bigint[]) from 
 -- Locks: all accounts, by owner and unit in one order for every caller, then their lots, in later statements.
 -- Refuses (the whole call): idempotency_key_expired, idempotency_key_reused; SQLSTATE TG011 for an owner and unit twice, an
 --   amount not above zero or an item without its fellows; TG004 when lots hold less than their account says (faults of ours).
+-- One plan for a batch of any length and a table of any size, each account by its key: planned for a thousand, it read all
+--   of a table of ten thousand.
 -- Callers: billing's routines
 create or replace function ledger.charge_many(
   owner_ids uuid[],
@@ -1768,7 +1770,7 @@ create or replace function ledger.charge_many(
   out charged boolean[],
   out transaction_ids uuid[]
 )
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql volatile security definer set search_path = '' set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   v_found record;
@@ -4299,6 +4301,11 @@ create or replace trigger purchase_quote_fixed
 create or replace trigger redemption_lifecycle
   before insert or update on payments.redemption
   for each row execute function ops.lifecycle();
+
+-- @data billing.vacuum
+-- billing.vacuum: an early vacuum of subscriptions. Each renewal leaves its old place at the front of the index of what is due, where every
+-- claim begins to read: 200,000 of them, a fifth of a million, would cost a claim 12 ms, a fiftieth one.
+alter table billing.subscription set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 -- @data ops.transition
 -- ops.transition: the allowed moves of every lifecycle. From '' a row is born.

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod";
 import { buildWorker } from "../world/bundle.ts";
-import { buildArena } from "./arena.ts";
+import { buildArena, nth } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { slug, thisMachine } from "./machine.ts";
 import { drive, measure } from "./measure.ts";
@@ -12,6 +12,7 @@ import type { Effort, Fact, Figures, Group } from "./measure.ts";
 import { bundle } from "./sides/bundle.ts";
 import { envelope } from "./sides/envelope.ts";
 import { interactive } from "./sides/interactive.ts";
+import { closeShops, openShops, passes, plansOf, renewalsBySize, renewalsOneByOne } from "./sides/renewals.ts";
 import { webhook } from "./sides/webhook.ts";
 import { worker } from "./sides/worker.ts";
 import { table } from "./table.ts";
@@ -20,6 +21,7 @@ import { workerdVersion } from "./workerd.ts";
 const usage = `npm run bench -- [options]
   --rounds <n>     rounds; each measures every side once (7)
   --seconds <s>    seconds of a side in a round (2)
+  --sizes <list>   how many subscriptions the databases of the renewals have (10000,100000,1000000)
   --only <words>   only the comparisons whose name has these words; prints, and writes no file
   --quick          one short round, to see that all of it runs; prints, and writes no file`;
 
@@ -27,6 +29,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string" },
     seconds: { type: "string" },
+    sizes: { type: "string" },
     only: { type: "string" },
     quick: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -45,6 +48,10 @@ const seconds = z.coerce
   .number()
   .positive()
   .parse(values.seconds ?? (values.quick ? 0.3 : 2));
+const sizes = z
+  .array(z.coerce.number().int().min(10_000))
+  .min(1)
+  .parse((values.sizes ?? (values.quick ? "10000,20000" : "10000,100000,1000000")).split(","));
 const effort: Effort = { rounds, seconds, log: (line) => console.error(line) };
 
 const found: Figures & { facts: Fact[] } = { sides: [], ratios: [], facts: [] };
@@ -62,6 +69,10 @@ try {
   for (const make of groups) {
     await run(await make(arena));
   }
+  // Not made for those who do not ask: a million subscriptions take a minute.
+  if (values.only === undefined || /renewals|sweep/i.test(values.only)) {
+    await measureRenewals();
+  }
   if (wanted("bundle, start-up")) {
     found.facts.push(...(await bundle(built, rounds)));
   }
@@ -78,6 +89,22 @@ if (values.only === undefined && !values.quick) {
   const results = join(import.meta.dirname, "results");
   mkdirSync(results, { recursive: true });
   writeFileSync(join(results, `${now.toISOString().slice(0, 10)}-${slug(machine)}.md`), text);
+}
+
+/** Renewals, and every other sweep of subscriptions, in databases of their own. */
+async function measureRenewals(): Promise<void> {
+  const shops = await openShops(arena, sizes, effort.log);
+  try {
+    // First of all, while what is due is what the crowd was made with.
+    found.facts.push(...(await passes(nth(shops, shops.length - 1))), await plansOf(shops));
+    await run(renewalsBySize(shops));
+    const shop = nth(shops, Math.min(1, shops.length - 1));
+    for (const roundTripMs of [0, 2]) {
+      await run(await renewalsOneByOne(arena, shop, roundTripMs));
+    }
+  } finally {
+    await closeShops(shops);
+  }
 }
 
 /** Measures what is wanted of a group, after a warm-up of each side: plans, caches and connections are then as they stay. */

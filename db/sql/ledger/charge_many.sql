@@ -6,6 +6,8 @@
 -- Locks: all accounts, by owner and unit in one order for every caller, then their lots, in later statements.
 -- Refuses (the whole call): idempotency_key_expired, idempotency_key_reused; SQLSTATE TG011 for an owner and unit twice, an
 --   amount not above zero or an item without its fellows; TG004 when lots hold less than their account says (faults of ours).
+-- One plan for a batch of any length and a table of any size, each account by its key: planned for a thousand, it read all
+--   of a table of ten thousand.
 -- Callers: billing's routines
 create or replace function ledger.charge_many(
   owner_ids uuid[],
@@ -18,7 +20,7 @@ create or replace function ledger.charge_many(
   out charged boolean[],
   out transaction_ids uuid[]
 )
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql volatile security definer set search_path = '' set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   v_found record;

@@ -1,0 +1,84 @@
+import { describe, expect, test as plain } from "vitest";
+import { makeCrowd } from "../support/crowd.ts";
+import { createTestDatabase } from "../support/database.ts";
+import { Planned } from "../support/plans.ts";
+
+// What a sweep reads must not depend on how many subscriptions there are (D14, D16, PITFALLS): here are the plans of each sweep
+// as they were really run, custom and generic, in batches of any size, among 24,000 subscriptions.
+
+const size = 24_000;
+
+const test = plain
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads a fixture's needs from its pattern and takes no other
+  .extend("database", { scope: "file" }, async ({}, { onCleanup }) => {
+    const database = await createTestDatabase();
+    onCleanup(() => database.drop());
+    await makeCrowd(database.superuserUrl, size);
+    return database;
+  })
+  .extend("planned", async ({ database }, { onCleanup }) => {
+    const planned = await Planned.open(database);
+    onCleanup(() => planned.close());
+    return planned;
+  });
+
+/** Tables of a few rows, whatever a shop has. */
+const small = new Set(["clock", "plan", "policy", "price", "transition"]);
+
+/** Of holds, and of purchases by hand, there are a tenth as many. */
+const sweeps: [routine: string, index: string, most: number][] = [
+  ["billing.auto_renew", "subscription_renew_due", 1000],
+  ["billing.expire", "subscription_expire_due", 1000],
+  ["billing.trial_expire", "subscription_trial_expire_due", 1000],
+  ["billing.trial_notice", "subscription_trial_notice_due", 1000],
+  ["billing.reminders", "subscription_reminder_due", 1000],
+  ["payments.purchases_expire", "purchase_by_hand_due", 100],
+  ["ledger.holds_expire", "hold_expiry_due", 100],
+];
+
+const moved = (by: string) => ({
+  text: `update ops.clock set clock_offset = clock_offset + interval '${by}'`,
+  values: [],
+});
+/** So that more is due than any batch takes. */
+const later = moved("4 days");
+const sooner = moved("-30 days");
+
+/** The first test waits for the crowd. */
+describe("D16 a sweep among many reads what it does something for, by its partial index", { timeout: 180_000 }, () => {
+  test.for(sweeps)("%s", async ([routine, index, most], { planned }) => {
+    // On a connection of its own: planned for what it gets at first; a plan of plpgsql's becomes generic with the sixth run.
+    const hundreds = Array.from({ length: 6 }, () => [100, undefined] as const);
+    for (const [batch, due] of [[most, later] as const, ...hundreds, [100, sooner] as const]) {
+      const readings = await planned.readings(`select ${routine}($1)`, [batch], due);
+      expect(readings.map((one) => one.index)).toContain(index);
+      // What is looked at in one reading is what the batch has, with the few lots or keys of each.
+      const greedy = readings.filter(
+        ({ table, how, rows }) => !small.has(table) && (rows > 3 * batch || (how === "Seq Scan" && rows > 0)),
+      );
+      expect(greedy, `a batch of ${batch}`).toEqual([]);
+    }
+  });
+
+  test("D16 the crowd has what each of them looks for", async ({ database }) => {
+    const { rows } = await database.owner.query<Record<string, string>>(
+      `select (select count(*) from billing.subscription where renew_at <= ops.now()) as renew,
+              (select count(*) from billing.subscription where expire_at <= ops.now() and state <> 'trialing') as expire,
+              (select count(*) from billing.subscription where expire_at <= ops.now() and state = 'trialing') as trial_expire,
+              (select count(*) from billing.subscription where notice_at <= ops.now() and state = 'trialing') as trial_notice,
+              (select count(*) from billing.subscription where notice_at <= ops.now() and state <> 'trialing') as reminders,
+              (select count(*) from payments.purchase where expires_at <= ops.now()) as purchases,
+              (select count(*) from ledger.hold where expires_at <= ops.now()) as holds`,
+    );
+    for (const [what, due] of Object.entries(rows[0] ?? {})) {
+      expect(Number(due), what).toBeGreaterThanOrEqual(size / 100);
+      expect(Number(due), what).toBeLessThan(size / 50);
+    }
+    const proven = await database.owner.query<{ holds: boolean }>(
+      `select bool_and(v.ok) as holds from people.workspace w
+        cross join lateral unnest((ledger.verify(w.id)).oks) v(ok)
+        where w.id in (select id from people.workspace order by id limit 500)`,
+    );
+    expect(proven.rows).toEqual([{ holds: true }]);
+  });
+});
