@@ -1158,6 +1158,8 @@ begin
            next_price_id = case when v_ahead then s.next_price_id end,
            next_price_at = case when v_ahead and s.next_price_id is not null then v_row.current_period_end end,
            next_quantity = case when v_ahead then s.next_quantity end, past_due_since = null,
+           -- It was about another end.
+           notice_at = null,
            anchor = v_row.anchor, anchor_number = v_row.anchor_number, period_number = v_number
      where s.id = v_id;
   end if;
@@ -1344,7 +1346,7 @@ revoke all on function "billing"."renew_due"(uuid[]) from public, tollgate_worke
 
 -- @routine billing.reschedule
 -- billing.reschedule: what follows from a subscription of ours as it stands: when it is renewed, when it ends, when its customer hears.
--- What a sweep had failed at is tried anew. Locks: the caller holds the workspace's row; then the subscription. Callers: billing's routines
+-- What he was to hear already, and has not, he hears still. What a sweep had failed at is tried anew. Locks: the caller holds the workspace's row; then the subscription. Callers: billing's routines
 create or replace function billing.reschedule(id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -1354,7 +1356,8 @@ declare
 begin
   update billing.subscription s
      set renew_at = d.renew_at, expire_at = d.expire_at, renew_attempts = 0,
-         notice_at = billing.next_notice(s.state, s.current_period_start, s.current_period_end, ops.now()),
+         notice_at = case when s.notice_at <= ops.now() then s.notice_at
+           else billing.next_notice(s.state, s.current_period_start, s.current_period_end, ops.now()) end,
          parked_until = null
     from billing.subscription b
     join billing.plan p on p.id = b.plan_id

@@ -151,6 +151,23 @@ test("what was arranged for after a period comes after those that are paid for i
   expect(await scheduled()).toEqual([{ next_price_id: null, next_price_at: null, next_quantity: null }]);
 });
 
+test("a reminder that is due and not told yet is told, whatever its customer arranges before the sweep comes", async ({ db }) => {
+  const [plan, dearer] = [await soldPlan(db), await soldPlan(db, { amount: 700 })];
+  const reminded = async (of: Subscriber) =>
+    (await of.notices()).flatMap(({ kind, body }) => (kind === "reminder" ? [body["days"]] : []));
+  const [arranges, cancels, pays] = [await Subscriber.make(db), await Subscriber.make(db), await Subscriber.make(db)];
+  for (const of of [arranges, cancels, pays]) await of.pay(plan);
+  const { current_period_end } = await arranges.standing();
+  await travelTo(db, new Date(Date.parse(current_period_end) - 2.5 * day).toISOString());
+  await arranges.renewal(true, { plan: dearer });
+  await cancels.change("cancel");
+  await pays.pay(plan);
+  await sweepAll(db, "reminders");
+  expect([await reminded(arranges), await reminded(cancels)]).toEqual([[3], [3]]);
+  // Its period ends a month later than what it was to hear of.
+  expect(await reminded(pays)).toEqual([]);
+});
+
 test("one that is ended at once is no longer parked", async ({ db }) => {
   const plan = await soldPlan(db);
   const of = await Subscriber.make(db);

@@ -79,6 +79,8 @@ begin
            next_price_id = case when v_ahead then s.next_price_id end,
            next_price_at = case when v_ahead and s.next_price_id is not null then v_row.current_period_end end,
            next_quantity = case when v_ahead then s.next_quantity end, past_due_since = null,
+           -- It was about another end.
+           notice_at = null,
            anchor = v_row.anchor, anchor_number = v_row.anchor_number, period_number = v_number
      where s.id = v_id;
   end if;

@@ -1,5 +1,5 @@
 -- billing.reschedule: what follows from a subscription of ours as it stands: when it is renewed, when it ends, when its customer hears.
--- What a sweep had failed at is tried anew. Locks: the caller holds the workspace's row; then the subscription. Callers: billing's routines
+-- What he was to hear already, and has not, he hears still. What a sweep had failed at is tried anew. Locks: the caller holds the workspace's row; then the subscription. Callers: billing's routines
 create or replace function billing.reschedule(id uuid)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -9,7 +9,8 @@ declare
 begin
   update billing.subscription s
      set renew_at = d.renew_at, expire_at = d.expire_at, renew_attempts = 0,
-         notice_at = billing.next_notice(s.state, s.current_period_start, s.current_period_end, ops.now()),
+         notice_at = case when s.notice_at <= ops.now() then s.notice_at
+           else billing.next_notice(s.state, s.current_period_start, s.current_period_end, ops.now()) end,
          parked_until = null
     from billing.subscription b
     join billing.plan p on p.id = b.plan_id
