@@ -151,6 +151,22 @@ test("what was arranged for after a period comes after those that are paid for i
   expect(await scheduled()).toEqual([{ next_price_id: null, next_price_at: null, next_quantity: null }]);
 });
 
+test("D4 who pays late is paid for where the period stood, for as long as that period lasts by its anchor", async ({ db }) => {
+  const patient = await soldPlan(db, { grace_days: 40 });
+  const of = await Subscriber.make(db);
+  await travelTo(db, "2041-01-31T12:00:00Z");
+  await of.pay(patient);
+  await travelTo(db, "2041-02-28T12:30:00Z");
+  await sweepAll(db, "auto_renew");
+  expect(await of.standing()).toMatchObject({ state: "past_due", period_number: 1 });
+  // A month after February 28 it is over; the second period ends on March 31.
+  await travelTo(db, "2041-03-29T12:00:00Z");
+  await of.pay(patient);
+  const { current_period_start, current_period_end, ...paid } = await of.standing();
+  expect(paid).toMatchObject({ state: "active", period_number: 2 });
+  expect([current_period_start.slice(0, 10), current_period_end.slice(0, 10)]).toEqual(["2041-02-28", "2041-03-31"]);
+});
+
 test("a reminder that is due and not told yet is told, whatever its customer arranges before the sweep comes", async ({ db }) => {
   const [plan, dearer] = [await soldPlan(db), await soldPlan(db, { amount: 700 })];
   const reminded = async (of: Subscriber) =>

@@ -43,17 +43,17 @@ begin
   v_number := coalesce(v_row.period_number, 0) + 1;
   v_anew := v_row.state is null or v_row.state = 'trialing' or v_row.expire_at <= v_now;
   v_ahead := not v_anew and v_row.current_period_end > v_now;
+  -- By name: as lengths of time a month and thirty days are the same.
+  if not v_anew and (v_row.interval_unit, v_row.interval_count) <> (v_price.interval_unit, v_price.interval_count) then
+    v_row.anchor := v_row.current_period_end;
+    v_row.anchor_number := v_number;
+  end if;
   -- Where it stood, or, of the first and of what a customer comes back to, now.
-  if v_anew or billing.period_starts_at(v_row.current_period_end, v_price.every, 1) <= v_now then
+  if v_anew or billing.period_starts_at(v_row.anchor, v_price.every, v_number + 1 - v_row.anchor_number) <= v_now then
     v_row.anchor := v_now;
     v_row.anchor_number := v_number;
     v_row.current_period_start := v_now;
-  -- By name: as lengths of time a month and thirty days are the same.
-  elsif (v_row.interval_unit, v_row.interval_count) <> (v_price.interval_unit, v_price.interval_count) then
-    v_row.anchor := v_row.current_period_end;
-    v_row.anchor_number := v_number;
-    v_row.current_period_start := v_row.current_period_end;
-  elsif v_row.current_period_end <= v_now then
+  elsif not v_ahead then
     v_row.current_period_start := v_row.current_period_end;
   end if;
   v_row.current_period_end := billing.period_starts_at(v_row.anchor, v_price.every, v_number + 1 - v_row.anchor_number);
