@@ -151,7 +151,9 @@ test("what was arranged for after a period comes after those that are paid for i
   expect(await scheduled()).toEqual([{ next_price_id: null, next_price_at: null, next_quantity: null }]);
 });
 
-test("D4 who pays late is paid for where the period stood, for as long as that period lasts by its anchor", async ({ db }) => {
+test("D4 who pays late is paid for where the period stood, for as long as that period lasts by its anchor", async ({
+  db,
+}) => {
   const patient = await soldPlan(db, { grace_days: 40 });
   const of = await Subscriber.make(db);
   await travelTo(db, "2041-01-31T12:00:00Z");
@@ -167,7 +169,25 @@ test("D4 who pays late is paid for where the period stood, for as long as that p
   expect([current_period_start.slice(0, 10), current_period_end.slice(0, 10)]).toEqual(["2041-02-28", "2041-03-31"]);
 });
 
-test("a reminder that is due and not told yet is told, whatever its customer arranges before the sweep comes", async ({ db }) => {
+test("D4 D18 who is let in because his balance has the next period's price is let in by it, however late the sweep: it begins then", async ({
+  db,
+}) => {
+  const [month, days] = [await soldPlan(db), await soldPlan(db, { amount: 30, every: [1, "day"] })];
+  const of = await Subscriber.make(db, 500);
+  await of.pay(month);
+  await of.renewal(true, { plan: days, every: [1, "day"] });
+  const { current_period_end } = await of.standing();
+  await travelTo(db, new Date(Date.parse(current_period_end) + 4 * day).toISOString());
+  expect((await of.access()).until).not.toBeNull();
+  await sweepAll(db, "auto_renew");
+  await sweepAll(db, "expire");
+  expect([await of.cents(), (await of.standing()).period_number, await daysLeft(of)]).toEqual([470, 2, 1]);
+  expect((await of.access()).until).toBe((await of.standing()).current_period_end);
+});
+
+test("a reminder that is due and not told yet is told, whatever its customer arranges before the sweep comes", async ({
+  db,
+}) => {
   const [plan, dearer] = [await soldPlan(db), await soldPlan(db, { amount: 700 })];
   const reminded = async (of: Subscriber) =>
     (await of.notices()).flatMap(({ kind, body }) => (kind === "reminder" ? [body["days"]] : []));

@@ -1,6 +1,7 @@
 -- billing.renew_due: the next period of each of these subscriptions is paid from its workspace's balance, all of them in a few
 -- statements: money, payment, period, message. Who lacks the money is past due, and asked again after 1 hour, 6 hours, then each day,
--- while its grace lasts; a trial that cannot be paid ends. Per row goes only what few have: a plan with credits, another plan,
+-- while its grace lasts; a trial that cannot be paid ends. A period that would be over already, because sweeps were late or money
+-- came late, begins now (as in billing.pay_period): what billing.paid_until promised is there. Per row goes only what few have: a plan with credits, another plan,
 -- a state that changes.
 -- Guarantees: a period is paid once for ever: its key is made from the subscription and the period's number; a renewal that cannot be
 --   completed leaves nothing (D5). The key of access stays (D19).
@@ -20,15 +21,21 @@ begin
   select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces, array_agg(d.number) as numbers,
          array_agg(d.amount) as amounts, array_agg(d.currency) as currencies, array_agg(uuidv7()) as payments,
          array_agg(d.price_id) as prices, array_agg(d.plan_id) as plans, array_agg(d.quantity) as quantities,
-         array_agg(d.anchor) as anchors, array_agg(d.anchor_number) as anchor_numbers, array_agg(d.ends_at) as ends,
+         array_agg(d.anchor) as anchors, array_agg(d.anchor_number) as anchor_numbers, array_agg(d.starts_at) as starts,
+         array_agg(d.ends_at) as ends,
          array_agg(x.expire_at) as expiries, array_agg(x.renew_at) as renewals,
          array_agg(billing.next_notice('active', d.starts_at, d.ends_at, v_now)) as notices,
          array_agg('tg:renewal:' || d.id || ':' || d.number) as keys,
          array_agg('renewal:' || d.id || ':' || d.number) as names,
          array_agg(d.given) as given, array_agg(d.after_trial) as after_trial, array_agg(d.follows) as follows
     into v_due
-    from (select n.*, billing.period_starts_at(n.anchor, n.every, n.number + 1 - n.anchor_number) as ends_at
-            from (select s.id, s.workspace_id, s.period_number + 1 as number, s.current_period_end as starts_at, s.cancel_at,
+    from (select n.id, n.workspace_id, n.number, n.amount, n.currency, n.price_id, n.plan_id, n.quantity, n.grace_days, n.cancel_at,
+                 n.given, n.after_trial, n.follows,
+                 case when e.over then v_now else n.stood end as starts_at,
+                 case when e.over then v_now else n.anchor end as anchor,
+                 case when e.over then n.number else n.anchor_number end as anchor_number,
+                 case when e.over then billing.period_starts_at(v_now, n.every, 1) else e.ends_at end as ends_at
+            from (select s.id, s.workspace_id, s.period_number + 1 as number, s.current_period_end as stood, s.cancel_at,
                          r.amount_minor::bigint * coalesce(s.next_quantity, s.quantity) as amount, r.currency,
                          r.id as price_id, r.plan_id, coalesce(s.next_quantity, s.quantity) as quantity, p.grace_days,
                          (r.interval_count || ' ' || r.interval_unit)::interval as every,
@@ -46,7 +53,10 @@ begin
                    cross join lateral (select s.state = 'trialing' and q.included_credits > 0 as after) t
                    cross join lateral (
                      select (o.interval_unit, o.interval_count) <> (r.interval_unit, r.interval_count) as moves) m
-                   where s.id = any (renew_due.ids) and s.renew_at <= v_now and s.expire_at > v_now) n) d
+                   where s.id = any (renew_due.ids) and s.renew_at <= v_now and s.expire_at > v_now) n
+           cross join lateral (
+             select x.ends_at, x.ends_at <= v_now as over
+               from billing.period_starts_at(n.anchor, n.every, n.number + 1 - n.anchor_number) x(ends_at)) e) d
    cross join lateral billing.schedule_of('active', true, d.cancel_at, d.starts_at, d.ends_at, d.grace_days) x;
   if v_due.ids is null then
     return;
@@ -86,11 +96,11 @@ begin
     update billing.subscription s
        set state = 'active', period_number = d.number, anchor = d.anchor, anchor_number = d.anchor_number,
            price_id = d.price_id, plan_id = d.plan_id, quantity = d.quantity, next_price_id = null, next_price_at = null,
-           next_quantity = null, current_period_start = s.current_period_end, current_period_end = d.ends_at,
+           next_quantity = null, current_period_start = d.starts_at, current_period_end = d.ends_at,
            renew_at = d.renew_at, expire_at = d.expire_at, notice_at = d.notice_at, renew_attempts = 0, past_due_since = null
       from unnest(v_due.ids, v_due.numbers, v_due.anchors, v_due.anchor_numbers, v_due.prices, v_due.plans, v_due.quantities,
-        v_due.ends, v_due.renewals, v_due.expiries, v_due.notices, v_paid)
-        d(id, number, anchor, anchor_number, price_id, plan_id, quantity, ends_at, renew_at, expire_at, notice_at, paid)
+        v_due.starts, v_due.ends, v_due.renewals, v_due.expiries, v_due.notices, v_paid)
+        d(id, number, anchor, anchor_number, price_id, plan_id, quantity, starts_at, ends_at, renew_at, expire_at, notice_at, paid)
      where s.id = d.id and d.paid;
     perform messages.enqueue_many('notice', 'subscription_renewed', v_row.workspaces, v_row.keys, v_row.bodies);
     for v_row in
