@@ -210,7 +210,7 @@ test.each(drifts)("A17 %s: the check says which", async (_, sql, line) => {
 });
 
 test("A17 an empty database: every table, routine and constraint is named, one line each", async () => {
-  await database.owner.query("drop schema billing, ledger, messages, ops, payments, people cascade");
+  await database.owner.query("drop schema access, billing, ledger, messages, ops, payments, people cascade");
   const lines = await check(database.ownerUrl);
   for (const name of readExpected((await ourPlaces()).migrations).keys()) {
     expect(lines).toContain(`missing: ${name}`);
