@@ -665,10 +665,11 @@ grant execute on function "billing"."create_plan"(text, text, bigint, bigint, in
 
 -- @routine billing.do_due
 -- billing.do_due: does for these subscriptions what a sweep is for, in one; those that it had failed at before are no longer parked.
+-- Of a thousand it reads a thousand by their ids, and not all (as in billing.claim_due).
 -- Locks: the caller holds the rows and their workspaces. Callers: billing.sweep_due
 create or replace function billing.do_due(sweep text, ids uuid[])
   returns void
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
 as $$
 declare
   v_parked uuid[];
@@ -1215,7 +1216,7 @@ grant execute on function "billing"."reminders"(integer) to tollgate_worker;
 -- Locks: the caller holds the rows and their workspaces; then the accounts. Callers: billing.do_due
 create or replace function billing.renew_due(ids uuid[])
   returns void
-  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
+  language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_now timestamptz := ops.now();

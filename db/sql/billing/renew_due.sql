@@ -8,7 +8,7 @@
 -- Locks: the caller holds the rows and their workspaces; then the accounts. Callers: billing.do_due
 create or replace function billing.renew_due(ids uuid[])
   returns void
-  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
+  language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_now timestamptz := ops.now();
