@@ -379,8 +379,8 @@ revoke all on function "billing"."begin_change"(uuid, text, text, integer, integ
 grant execute on function "billing"."begin_change"(uuid, text, text, integer, integer, text) to tollgate_worker;
 
 -- @routine billing.change_ours
--- billing.change_ours: a change of a workspace's subscription of ours, as billing.begin_change says; false: it has none, and nothing
--- was done. Locks: the caller holds the workspace's row; then the subscription, and what follows. Refuses: plan_unknown, price_unknown,
+-- billing.change_ours: a change of a workspace's subscription of ours, as billing.begin_change says; false: it has none (one whose
+-- time is over is none, though no sweep has ended it yet), and nothing was done. Locks: the caller holds the workspace's row; then the subscription, and what follows. Refuses: plan_unknown, price_unknown,
 --   change_invalid (with why). Guarantees: an audit row in the same statement. Callers: billing.begin_change
 create or replace function billing.change_ours(
   workspace_id uuid,
@@ -405,7 +405,7 @@ begin
     join billing.price r on r.id = s.price_id
     join billing.plan p on p.id = s.plan_id
    where s.workspace_id = change_ours.workspace_id and s.collection = 'balance' and s.ended_at is null
-     and s.superseded_by is null;
+     and s.superseded_by is null and s.expire_at > ops.now();
   if not found then
     return false;
   end if;
@@ -1417,7 +1417,7 @@ revoke all on function "billing"."schedule_of"(text, boolean, timestamptz, times
 -- @routine billing.set_renewal
 -- billing.set_renewal: how the workspace's subscription of ours goes on: whether its next period is paid from the balance, and of what
 -- plan, interval and quantity that is (null: as it is). Takes back an end that was asked for.
--- Refuses: no_subscription (none, or a provider's); plan_unknown, price_unknown. Guarantees: an audit row in the same statement.
+-- Refuses: no_subscription (none, or a provider's, or one whose time is over, though no sweep has ended it yet); plan_unknown, price_unknown. Guarantees: an audit row in the same statement.
 -- Locks: the workspace, then the subscription. Callers: worker
 create or replace function billing.set_renewal(
   workspace_id uuid,
@@ -1443,7 +1443,7 @@ begin
     join billing.price r on r.id = s.price_id
     join billing.plan p on p.id = s.plan_id
    where s.workspace_id = set_renewal.workspace_id and s.collection = 'balance' and s.ended_at is null
-     and s.superseded_by is null;
+     and s.superseded_by is null and s.expire_at > ops.now();
   if not found then
     perform ops.refuse('no_subscription');
   end if;
@@ -1515,7 +1515,7 @@ begin
   perform messages.enqueue('stripe', 'undo_subscription', settle_duplicate.workspace_id, 'undo:' || v_row.provider_id,
     jsonb_build_object('subscription', v_row.provider_id));
   perform ops.raise_alarm('subscription_duplicate', v_row.provider_id,
-    jsonb_build_object('workspace_id', settle_duplicate.workspace_id, 'kept', v_row.kept_provider_id));
+    jsonb_build_object('workspace_id', settle_duplicate.workspace_id, 'kept', coalesce(v_row.kept_provider_id, v_row.kept::text)));
   return true;
 end
 $$;
@@ -3384,6 +3384,10 @@ begin
     owner_id => v_payment.workspace_id, payment_id => reckon.id, refunded => v_refunded::bigint, lost => v_disputed::bigint,
     paid => v_payment.amount_minor, idempotency_key => 'tg:reckon:' || reckon.id || ':' || v_payment.reckoned,
     caused_by => reckon.caused_by, forgive => v_policy = 'clamp');
+  -- A dispute was won, a refund failed: the balance has grown.
+  if v_moved.taken < 0 then
+    perform billing.wake_renewal(v_payment.workspace_id);
+  end if;
   if v_moved.shortfall > 0 and v_policy = 'freeze' then
     perform people.freeze_workspace(v_payment.workspace_id, 'refund', reckon.caused_by);
     perform ops.raise_alarm('workspace_frozen', 'workspace:' || v_payment.workspace_id,

@@ -13,7 +13,9 @@ const typedPromoCode = z
   .meta({ example: "WELCOME10" });
 
 export const autoRenew = z.boolean().meta({
-  description: "Of a plan that is paid by the period: the next one is paid from the balance. Without it, true.",
+  description:
+    "Of a plan that is paid by the period: the next one is paid from the balance. Without it, true. It counts where a " +
+    "subscription begins, or a trial ends: one that lives goes on as it was set (`PUT …/subscription/renewal`).",
 });
 
 /** The members of a body that says what is bought; `most` is the most money that one payment may be. */

@@ -64,14 +64,14 @@ export const promoBody = z
       .min(1)
       .max(4)
       .optional()
-      .meta({ description: "Of purchases that it is for; without it, all." }),
+      .meta({ description: "Of purchases that it is for; without it, all, money for the balance too." }),
     max_redemptions: cap.meta({ description: "In all; without it, not limited." }),
     per_workspace: z
       .int()
       .min(1)
       .max(most)
       .optional()
-      .meta({ description: "By one workspace; without it, not limited." }),
+      .meta({ description: "By one workspace; without it, as often as it likes." }),
     ...window,
   })
   .superRefine((body, context) => {

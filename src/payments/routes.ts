@@ -207,8 +207,8 @@ const refundRoute = createRoute({
   tags: ["balance"],
   summary: "Refund what was paid by hand or from the balance",
   description:
-    "What it gave is taken back in proportion; what was paid from the balance goes back to it. A payment of Stripe's is " +
-    "refunded at Stripe, and followed here.",
+    "The credits and the money that it gave are taken back in proportion; what was paid from the balance goes back to it. A " +
+    "period of a subscription stays as it is: cancel it. A payment of Stripe's is refunded at Stripe, and followed here.",
   ...secured("ledger:adjust"),
   request: { params: model.paymentParams, headers: idempotencyRequired, body: jsonBody(model.refundBody) },
   responses: {

@@ -3,6 +3,7 @@ import { race } from "../support/barrier.ts";
 import { Account, advance, call, rows } from "../support/scenario.ts";
 import type { Db } from "../support/scenario.ts";
 import { orders } from "../support/orders.ts";
+import { Subscriber, soldPlan } from "../support/subscriber.ts";
 import { test } from "../support/sql.ts";
 import { Till, invoiceFact, subscriptionFact } from "../support/till.ts";
 import type { Fact } from "../support/till.ts";
@@ -206,4 +207,23 @@ test("a payment of one that was undone, on its way until then, goes back too, on
   // Of the one that is kept, nothing goes back.
   await till.send("x", { ...first.invoice, invoice: `in_late_${first.id}` });
   expect(await outbox(db, of.workspace)).toEqual([undo, undo]);
+});
+
+test("B2 who pays from the balance, and is subscribed at Stripe too, keeps the first; the alarm names it", async ({
+  db,
+}) => {
+  const till = new Till(db);
+  const of = await till.customer();
+  const ours = await (await Subscriber.make(db)).of(of.workspace).pay(await soldPlan(db));
+  const plan = await till.plan();
+  const id = `sub_${crypto.randomUUID()}`;
+  await till.send("x", subscriptionFact(of, id, plan.price, { event: "created" }));
+  await till.send("x", invoiceFact(of, id, plan.price, { billing_reason: "subscription_create" }));
+  await settle(db);
+  await advance(db, "5 minutes");
+  await answer(db, [subscriptionFact(of, id, plan.price)]);
+  expect(await settle(db)).toMatchObject({ processed: 1 });
+  expect(await rows(db, "select detail ->> 'kept' as kept from ops.alarm where subject = $1", [id])).toEqual([
+    { kept: ours },
+  ]);
 });

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { rows } from "../support/scenario.ts";
+import { refusal, rows } from "../support/scenario.ts";
 import { Subscriber, soldPlan, sweepAll, travelTo } from "../support/subscriber.ts";
 import { test } from "../support/sql.ts";
 
@@ -23,6 +23,22 @@ test("a cancellation that is taken back, however, leaves no time of it", async (
     expect(await canceled()).toEqual({ cancel_at: expect.any(String), canceled_at: expect.any(String) });
     await back();
     expect(await canceled()).toEqual(none);
+  }
+});
+
+test("D18 what is over is not brought back by a change, whether or not a sweep has ended it", async ({ db }) => {
+  const plan = await soldPlan(db, { grace_days: 7 });
+  for (const leaves of [(of: Subscriber) => of.change("cancel"), (of: Subscriber) => of.renewal(false)]) {
+    const of = await Subscriber.make(db);
+    await of.pay(plan);
+    await leaves(of);
+    await travelTo(db, (await of.standing()).current_period_end);
+    const over = await of.standing();
+    for (const change of [() => of.change("uncancel"), () => of.renewal(true), () => of.change("cancel_now")]) {
+      expect(await refusal(change())).toEqual({ code: "no_subscription" });
+    }
+    expect(await of.standing()).toEqual(over);
+    expect((await of.access()).until).toBeNull();
   }
 });
 

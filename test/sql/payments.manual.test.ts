@@ -431,6 +431,16 @@ test("what grows the balance wakes the renewal that waits for it", async ({ db }
   const workspace = await counter.workspace();
   await counter.topup(workspace, 2000);
   const { payment_id } = await counter.buy(workspace, { plan });
+  const dispute = (status: string) =>
+    db.query(
+      `select payments.lock_intent('stripe', $1, null), people.lock_workspace($2),
+              payments.link_intent('stripe', $1, p.id),
+              payments.store_dispute('stripe', $1, jsonb_build_object('dispute', $1, 'amount', 5, 'status', $3::text), ops.now()),
+              payments.reckon(p.id, 'test')
+         from payments.payment p where p.workspace_id = $2 and p.provider = 'manual'`,
+      [`pi_${workspace}`, workspace, status],
+    );
+  await dispute("needs_response");
   await advance(db, "33 days");
   await call(db, "billing.auto_renew", { batch: 100 });
   const waits = async () =>
@@ -440,6 +450,7 @@ test("what grows the balance wakes the renewal that waits for it", async ({ db }
       ])
     )[0];
   const ways = [
+    () => dispute("won"),
     () => counter.topup(workspace, 1),
     async () => counter.confirm(workspace, await counter.start(workspace, { topup: 1 })),
     async () =>

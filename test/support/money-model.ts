@@ -505,7 +505,7 @@ export class Money {
   #change({ of, change, plan, quantity }: Extract<Operation, { kind: "change" }>): Outcome {
     const customer = this.customer(of);
     const it = customers.living(customer);
-    if (it === null) throw new Refused("no_subscription");
+    if (it === null || it.expire_at <= this.now) throw new Refused("no_subscription");
     const none = it.next_price === null && it.next_quantity === null;
     if (change === "downgrade") {
       const price = priced(plan ?? it.price.plan, it.price.currency, it.price.unit, it.price.count);
@@ -528,7 +528,7 @@ export class Money {
 
   #renewal({ of, auto_renew, plan, every, quantity }: Extract<Operation, { kind: "renewal" }>): Outcome {
     const it = customers.living(this.customer(of));
-    if (it === null) throw new Refused("no_subscription");
+    if (it === null || it.expire_at <= this.now) throw new Refused("no_subscription");
     const { unit, count } = every ?? it.price;
     const price = priced(plan ?? it.price.plan, it.price.currency, unit, count);
     it.auto_renew = auto_renew;

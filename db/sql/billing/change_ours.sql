@@ -1,5 +1,5 @@
--- billing.change_ours: a change of a workspace's subscription of ours, as billing.begin_change says; false: it has none, and nothing
--- was done. Locks: the caller holds the workspace's row; then the subscription, and what follows. Refuses: plan_unknown, price_unknown,
+-- billing.change_ours: a change of a workspace's subscription of ours, as billing.begin_change says; false: it has none (one whose
+-- time is over is none, though no sweep has ended it yet), and nothing was done. Locks: the caller holds the workspace's row; then the subscription, and what follows. Refuses: plan_unknown, price_unknown,
 --   change_invalid (with why). Guarantees: an audit row in the same statement. Callers: billing.begin_change
 create or replace function billing.change_ours(
   workspace_id uuid,
@@ -24,7 +24,7 @@ begin
     join billing.price r on r.id = s.price_id
     join billing.plan p on p.id = s.plan_id
    where s.workspace_id = change_ours.workspace_id and s.collection = 'balance' and s.ended_at is null
-     and s.superseded_by is null;
+     and s.superseded_by is null and s.expire_at > ops.now();
   if not found then
     return false;
   end if;

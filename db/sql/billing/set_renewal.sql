@@ -1,6 +1,6 @@
 -- billing.set_renewal: how the workspace's subscription of ours goes on: whether its next period is paid from the balance, and of what
 -- plan, interval and quantity that is (null: as it is). Takes back an end that was asked for.
--- Refuses: no_subscription (none, or a provider's); plan_unknown, price_unknown. Guarantees: an audit row in the same statement.
+-- Refuses: no_subscription (none, or a provider's, or one whose time is over, though no sweep has ended it yet); plan_unknown, price_unknown. Guarantees: an audit row in the same statement.
 -- Locks: the workspace, then the subscription. Callers: worker
 create or replace function billing.set_renewal(
   workspace_id uuid,
@@ -26,7 +26,7 @@ begin
     join billing.price r on r.id = s.price_id
     join billing.plan p on p.id = s.plan_id
    where s.workspace_id = set_renewal.workspace_id and s.collection = 'balance' and s.ended_at is null
-     and s.superseded_by is null;
+     and s.superseded_by is null and s.expire_at > ops.now();
   if not found then
     perform ops.refuse('no_subscription');
   end if;

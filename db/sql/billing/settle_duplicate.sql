@@ -36,7 +36,7 @@ begin
   perform messages.enqueue('stripe', 'undo_subscription', settle_duplicate.workspace_id, 'undo:' || v_row.provider_id,
     jsonb_build_object('subscription', v_row.provider_id));
   perform ops.raise_alarm('subscription_duplicate', v_row.provider_id,
-    jsonb_build_object('workspace_id', settle_duplicate.workspace_id, 'kept', v_row.kept_provider_id));
+    jsonb_build_object('workspace_id', settle_duplicate.workspace_id, 'kept', coalesce(v_row.kept_provider_id, v_row.kept::text)));
   return true;
 end
 $$;

@@ -49,6 +49,10 @@ begin
     owner_id => v_payment.workspace_id, payment_id => reckon.id, refunded => v_refunded::bigint, lost => v_disputed::bigint,
     paid => v_payment.amount_minor, idempotency_key => 'tg:reckon:' || reckon.id || ':' || v_payment.reckoned,
     caused_by => reckon.caused_by, forgive => v_policy = 'clamp');
+  -- A dispute was won, a refund failed: the balance has grown.
+  if v_moved.taken < 0 then
+    perform billing.wake_renewal(v_payment.workspace_id);
+  end if;
   if v_moved.shortfall > 0 and v_policy = 'freeze' then
     perform people.freeze_workspace(v_payment.workspace_id, 'refund', reckon.caused_by);
     perform ops.raise_alarm('workspace_frozen', 'workspace:' || v_payment.workspace_id,

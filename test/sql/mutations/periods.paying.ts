@@ -26,6 +26,26 @@ async function mayPay(lab: Lab, of: Subscriber, price: string, quantity = 1): Pr
 /** Periods that are paid for, and how subscriptions end. */
 export const paying: Mutation[] = [
   {
+    guard: "D18 what is over is not brought back, though no sweep has ended it",
+    routine: "billing.change_ours",
+    changes: [[" and s.expire_at > ops.now();", ";"]],
+    probe: async (lab) => {
+      const { of } = await paid(lab, 0, { grace_days: 7 });
+      await of.change("cancel");
+      await travelTo(lab.db, (await of.standing()).current_period_end);
+      expect(await outcome(of.change("uncancel"))).toBe("no_subscription");
+    },
+  },
+  {
+    guard: "D18 what is over is not renewed after all, though no sweep has ended it",
+    routine: "billing.set_renewal",
+    changes: [[" and s.expire_at > ops.now();", ";"]],
+    probe: async (lab) => {
+      const { of } = await due(lab, 0, { grace_days: 7 }, false);
+      expect(await outcome(of.renewal(true))).toBe("no_subscription");
+    },
+  },
+  {
     guard: "two plans at once are not paid for",
     routine: "billing.may_pay_period",
     changes: [[/and \(v_row\.price_id, v_row\.quantity\) = \([^)]*\)/g, ""]],
