@@ -78,48 +78,6 @@ describe("messages.enqueue_many", () => {
   });
 });
 
-describe("ops.unpark_many", () => {
-  const parked = async (db: Pool, sweep: string) => {
-    const found = await rows<{ subject: string; alarmed: boolean }>(
-      db,
-      `select p.subject, exists (select from ops.alarm a where a.code = 'row_parked' and a.subject = p.sweep || ':' || p.subject
-                and a.closed_at is null) as alarmed
-         from ops.parked p where p.sweep = $1 order by 1`,
-      [sweep],
-    );
-    return found.map(({ subject, alarmed }) => `${subject} ${String(alarmed)}`);
-  };
-  const alarms = (db: Pool, sweep: string) =>
-    rows(db, "select from ops.alarm where code = 'row_parked' and subject like $1 and closed_at is null", [
-      `${sweep}:%`,
-    ]);
-
-  test("those that went through are no longer parked, and their alarms close; others of this and other sweeps stay", async ({
-    db,
-  }) => {
-    const [sweep, other] = [`sweep_${randomUUID()}`, `other_${randomUUID()}`];
-    for (const [of, subject] of [
-      [sweep, "a"],
-      [sweep, "b"],
-      [sweep, "c"],
-      [other, "a"],
-    ]) {
-      await db.query("select ops.park($1, $2, 'XX000', 'x')", [of, subject]);
-    }
-    await db.query("select ops.unpark_many($1, $2)", [sweep, ["c", "a", "never parked"]]);
-    expect(await parked(db, sweep)).toEqual(["b true"]);
-    expect(await parked(db, other)).toEqual(["a true"]);
-    expect([await alarms(db, sweep), await alarms(db, other)].map((open) => open.length)).toEqual([1, 1]);
-    await db.query("select ops.unpark_many($1, $2)", [sweep, []]);
-    expect(await parked(db, sweep)).toEqual(["b true"]);
-    await race(4, (i) => db.query("select ops.unpark_many($1, $2)", [sweep, i % 2 === 0 ? ["a", "b"] : ["b", "a"]]));
-    expect([await parked(db, sweep), await alarms(db, sweep)]).toEqual([[], []]);
-    await db.query("select ops.unpark_many($1, $2)", [sweep, ["b"]]);
-    await db.query("select ops.unpark_many($1, $2)", [other, ["a"]]);
-    expect([await parked(db, other), await alarms(db, other)]).toEqual([[], []]);
-  });
-});
-
 describe("people.claim_workspaces", () => {
   const claim = async (db: Pick<Pool, "query">, ids: string[]): Promise<string[]> => {
     const { rows: found } = await db.query<{ ids: string[] }>("select people.claim_workspaces($1) as ids", [ids]);

@@ -108,7 +108,7 @@ export const standing: Mutation[] = [
     routine: "billing.settle_duplicate",
     changes: [
       [
-        "elsif v_row.synced_at is null or v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at then",
+        "elsif v_row.synced_at is null\n    or not v_row.kept_is_ours and (v_row.kept_synced_at is null or v_row.kept_synced_at < v_row.created_at) then",
         "elsif false then",
       ],
     ],

@@ -121,7 +121,7 @@ export const state: Mutation[] = [
     routine: "billing.mark_sync",
     changes: [
       [
-        "s.ended_at is null;",
+        "s.ended_at is null and s.collection = 'stripe';",
         "s.ended_at is null and (s.sync_due_at is null or s.sync_due_at > ops.now() or s.sync_token is not null);",
       ],
     ],

@@ -293,27 +293,6 @@ export const charging: Mutation[] = [
     },
   },
   {
-    guard: "of the rows of another sweep none is unparked",
-    routine: "ops.unpark_many",
-    changes: [
-      ["where p.sweep = unpark_many.sweep and p.subject = any", "where p.subject = any"],
-      ["where p.sweep = unpark_many.sweep and p.subject = t.subject", "where p.subject = t.subject"],
-    ],
-    probe: async (lab) => {
-      const [sweep, other] = [randomUUID(), randomUUID()];
-      for (const [of, subject] of [
-        [sweep, "a"],
-        [other, "b"],
-      ]) {
-        await lab.db.query("select ops.park($1, $2, 'XX000', 'x')", [of, subject]);
-      }
-      await lab.db.query("select ops.unpark_many($1, '{a,b}')", [sweep]);
-      const left = await rows(lab.db, "select subject from ops.parked where sweep = any ($1)", [[sweep, other]]);
-      await lab.db.query("select ops.unpark_many($1, '{b}')", [other]);
-      expect(left).toEqual([{ subject: "b" }]);
-    },
-  },
-  {
     guard: "workspaces are claimed without waiting",
     routine: "people.claim_workspaces",
     changes: [["for no key update skip locked", "for no key update"]],
