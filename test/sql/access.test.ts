@@ -218,6 +218,8 @@ describe("who provisions says that it is done", () => {
     const guest = await Guest.withKey(db);
     const { id } = await guest.key();
     await settle(db, only(await guest.claimed()));
+    // Paid for longer than messages are kept.
+    await guest.pay();
     await advance(db, "36 days");
     await call(db, "messages.outbox_expire", { batch: 1000 });
     expect(await guest.told()).toEqual([]);

@@ -98,10 +98,19 @@ export class Guest {
 
   /** A month is paid, as whoever has taken the money says it. */
   async pay({ auto_renew = false } = {}): Promise<void> {
+    const reference = randomUUID();
     await this.db.query(
-      `select case when people.lock_workspace($1) then billing.pay_period(
-         workspace_id => $1, price_id => $2, quantity => 1, auto_renew => $3, payment_id => $4, caused_by => 'test') end`,
-      [this.workspace, this.price, auto_renew, randomUUID()],
+      `with paid as (
+         select case when people.lock_workspace($1) then payments.record_payment($1, 'manual', $4, 500, 'eur', ops.now(), true) end as id)
+       select billing.pay_period(
+         workspace_id => $1, price_id => $2, quantity => 1, auto_renew => $3, payment_id => p.id, caused_by => 'test') from paid p`,
+      [this.workspace, this.price, auto_renew, reference],
+    );
+    await this.db.query(
+      `update payments.payment p set subscription_id = (
+         select s.id from billing.subscription s where s.workspace_id = p.workspace_id and s.ended_at is null)
+        where p.reference = $1`,
+      [reference],
     );
   }
 
