@@ -169,7 +169,8 @@ export class MoneyClient {
   async #whateverHappens<Answer>(act: (db: Db) => Promise<Answer>): Promise<Answer> {
     if (this.#dice(9) === 0) {
       const blow = (["killed", "passing", "faulty"] as const)[this.#dice(3)] ?? "killed";
-      const survived = await this.#bomb.under(blow, 1 + this.#dice(24), act);
+      const nth = 1 + this.#dice([3, 10, 24][this.#dice(3)] ?? 3);
+      const survived = await this.#bomb.under(blow, nth, act);
       if (survived !== null) return survived.answer;
     }
     return await act(this.#db);
