@@ -5,7 +5,7 @@ import type { Customer } from "./money-model-customer.ts";
 import type { Code, Money, Purchase } from "./money-model.ts";
 import { sweepNames } from "./money-model-operations.ts";
 import type { Operation, Order } from "./money-model-operations.ts";
-import { plans } from "./money-model-shop.ts";
+import { planOf, plans } from "./money-model-shop.ts";
 
 /** How many customers there are at a time. Of those who went away nothing more is asked. */
 const crowd = 12;
@@ -32,7 +32,7 @@ export class Acts {
     if (this.#here.length < crowd) return this.#arrive(this.#here.length);
     if (this.#codes.length < 3) return this.#code();
     const weighted: [number, () => Operation][] = [
-      [2, () => this.#arrive(this.#dice(crowd))],
+      [1, () => this.#arrive(this.#dice(crowd))],
       [1, () => this.#code()],
       [1, () => this.#policy()],
       [11, () => this.#topup()],
@@ -43,11 +43,11 @@ export class Acts {
       [5, () => this.#settle()],
       [6, () => this.#refund()],
       [5, () => this.#trial()],
-      [9, () => this.#change()],
-      [9, () => this.#renewal()],
+      [5, () => this.#change()],
+      [8, () => this.#renewal()],
       [2, () => this.#refer()],
-      [14, () => ({ kind: "clock", by: this.#lapse() })],
-      [14, () => this.#sweep()],
+      [16, () => ({ kind: "clock", by: this.#lapse() })],
+      [16, () => this.#sweep()],
     ];
     let at = this.#dice(weighted.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, make] of weighted) {
@@ -80,6 +80,12 @@ export class Acts {
     return this.#money.customer(this.#one(of) ?? this.#one(this.#here) ?? "w1");
   }
 
+  /** Often somebody who owes. */
+  #debtor(): Customer {
+    const owing = this.#here.filter((name) => living(this.#money.customer(name))?.state === "past_due");
+    return this.#somebody(owing.length > 0 && this.#chance(50) ? owing : this.#here);
+  }
+
   /** Mostly somebody who has a subscription. */
   #subscriber(): Customer {
     const live = this.#here.filter((name) => living(this.#money.customer(name)) !== null);
@@ -97,10 +103,12 @@ export class Acts {
 
   /** Mostly what is sold, and mostly what the customer has already. */
   #order(of: Customer, only?: "plan"): Order {
-    const price = this.#one((this.#one(plans) ?? plans[0])?.prices ?? []);
+    // What is short comes to its end most often.
+    const sold = this.#chance(30) ? planOf("daily") : (this.#one(plans) ?? planOf("monthly"));
+    const price = this.#one(sold.prices);
     const quantity = this.#chance(70) ? 1 : 1 + this.#dice(3);
     const none = { plan: null, pack: false, topup: null, unit: "month", count: 1, quantity } as const;
-    const code = this.#chance(25) ? (this.#one(this.#codes) ?? null) : null;
+    const code = this.#chance(35) ? (this.#one(this.#codes) ?? null) : null;
     const thing = only === "plan" ? 0 : this.#dice(10);
     if (thing > 7) return { ...none, pack: true, currency: this.#currency(), code };
     if (thing > 5) {
@@ -116,9 +124,9 @@ export class Acts {
   }
 
   #topup(): Operation {
-    const amount = 20 * (1 + this.#dice(this.#of(5, 60, 200, 400)));
+    const amount = 20 * (1 + this.#dice(this.#of(5, 30, 100, 300)));
     const currency = this.#chance(90) ? "eur" : "usd";
-    return { kind: "topup", of: this.#somebody().name, amount, currency, reference: this.#reference() };
+    return { kind: "topup", of: this.#debtor().name, amount, currency, reference: this.#reference() };
   }
 
   #buy(): Operation {
@@ -128,14 +136,14 @@ export class Acts {
       kind: "buy",
       of: of.name,
       order: order.topup === null ? order : this.#order(of, "plan"),
-      auto_renew: this.#chance(75),
+      auto_renew: this.#chance(85),
     };
   }
 
   #start(): Operation {
     const of = this.#somebody();
     const hours = this.#of(1, 24, 24 * 7, 24 * 20);
-    return { kind: "start", of: of.name, order: this.#order(of), hours, auto_renew: this.#chance(75) };
+    return { kind: "start", of: of.name, order: this.#order(of), hours, auto_renew: this.#chance(85) };
   }
 
   /** A purchase that can be paid for by hand; one that is open rather than any. */
@@ -172,7 +180,7 @@ export class Acts {
   }
 
   #paid(): { of: string; payment: string | undefined; amount: number } {
-    const of = this.#somebody();
+    const of = this.#debtor();
     const newest = of.payments.slice(-8);
     const found = this.#one(this.#chance(70) ? newest : of.payments);
     return { of: of.name, payment: found?.name, amount: found?.amount ?? 0 };
@@ -193,7 +201,18 @@ export class Acts {
   }
 
   #change(): Operation {
-    const change = this.#of("cancel", "cancel", "uncancel", "uncancel", "keep", "downgrade", "cancel_now", "upgrade");
+    const change = this.#of(
+      "cancel",
+      "cancel",
+      "uncancel",
+      "uncancel",
+      "uncancel",
+      "keep",
+      "downgrade",
+      "downgrade",
+      "cancel_now",
+      "upgrade",
+    );
     const plan = this.#chance(50) ? (this.#one(plans)?.code ?? null) : null;
     const quantity = this.#chance(50) ? null : 1 + this.#dice(3);
     return { kind: "change", of: this.#subscriber().name, change, plan, quantity };
@@ -205,7 +224,7 @@ export class Acts {
     return {
       kind: "renewal",
       of: this.#subscriber().name,
-      auto_renew: this.#chance(75),
+      auto_renew: this.#chance(85),
       plan: elsewhere ? (this.#one(plans)?.code ?? null) : null,
       every: this.#chance(elsewhere ? 70 : 10) ? { unit, count } : null,
       quantity: this.#chance(70) ? null : 1 + this.#dice(3),
@@ -227,7 +246,7 @@ export class Acts {
   #code(): Operation {
     this.#made += 1;
     if (this.#money.campaigns.size === 0 || this.#chance(15)) {
-      return { kind: "campaign", name: `C${this.#made}`, most: 3 + this.#dice(6) };
+      return { kind: "campaign", name: `C${this.#made}`, most: 2 + this.#dice(4) };
     }
     if (this.#codes.length >= 3 && this.#chance(20)) {
       return { kind: "disable", name: this.#one(this.#codes) ?? "NONE" };
@@ -235,7 +254,7 @@ export class Acts {
     const percent = this.#chance(60) ? this.#of(30, 33, 100) : null;
     const code: Code = {
       name: `CODE${this.#made}`,
-      campaign: this.#chance(50) ? ([...this.#money.campaigns.keys()].at(-1) ?? null) : null,
+      campaign: this.#chance(70) ? ([...this.#money.campaigns.keys()].at(-1) ?? null) : null,
       percent,
       minor: percent === null ? this.#of({ eur: 200 }, { eur: 150, usd: 170 }) : {},
       kinds: this.#chance(60) ? null : this.#of(["subscription", "credit_pack"], ["balance_topup"]),
@@ -258,17 +277,16 @@ export class Acts {
       return [...subscription, ...purchases.map(({ expires_at }) => expires_at)];
     });
     const ahead = moments.filter((moment) => moment > now && moment < now + 20 * day);
-    const to = this.#chance(50) ? this.#one(ahead) : undefined;
-    if (to !== undefined) return Math.max(1, to - now + this.#of(0, 0, 1, -1));
-    return (
-      this.#of(hour, 5 * hour, 9 * hour, day, day, 3 * day, 8 * day, this.#of(7, 14, 21, 35) * day) + this.#dice(hour)
-    );
+    const to = this.#of(undefined, undefined, this.#one(ahead), Math.min(...ahead));
+    if (to !== undefined && to < Infinity) return Math.max(1, to - now + this.#of(0, 0, 1, -1));
+    const long = this.#chance(15) ? this.#of(8, 14, 21, 35) * day : 3 * day;
+    return this.#of(hour, 5 * hour, 9 * hour, day, day, long) + this.#dice(hour);
   }
 
   #sweep(): Operation {
     const order = [...sweepNames];
     const chosen: (typeof sweepNames)[number][] = [];
-    const count = this.#of(1, 1, 2, 2, order.length);
+    const count = this.#of(1, 2, order.length, order.length);
     while (chosen.length < count) chosen.push(...order.splice(this.#dice(order.length), 1));
     return { kind: "sweep", names: chosen, to_rest: this.#chance(30) };
   }

@@ -25,12 +25,12 @@ function plan(code: string, of: Partial<Plan>, costs: Cost[]): Plan {
 
 /** What is sold in the walk: something of each kind. */
 export const plans: readonly Plan[] = [
-  plan("monthly", { trial_days: 7, grace_days: 3 }, [
+  plan("monthly", { trial_days: 7, grace_days: 10 }, [
     ["eur", 1, "month", 500],
     ["usd", 1, "month", 600],
     ["eur", 1, "year", 5000],
   ]),
-  plan("daily", { trial_days: 2 }, [
+  plan("daily", { trial_days: 2, grace_days: 3 }, [
     ["eur", 1, "day", 30],
     ["usd", 1, "day", 40],
     ["eur", 7, "day", 180],

@@ -24,6 +24,8 @@ export interface Trail {
   days: number;
   /** How often each operation came to what. */
   outcomes: Record<string, number>;
+  /** How often what was told. */
+  told: Record<string, number>;
 }
 
 /** Walks so many operations, and throws at the first after which the database is not what the model is. */
@@ -98,6 +100,13 @@ class Walk {
       const word = `${operation.kind} ${outcome}`;
       outcomes[word] = (outcomes[word] ?? 0) + 1;
     }
+    const told: Record<string, number> = {};
+    for (const of of this.money.customers.values()) {
+      for (const fact of of.told.keys()) {
+        const word = fact.split(":")[0] ?? "";
+        told[word] = (told[word] ?? 0) + 1;
+      }
+    }
     const done = this.#done.filter(({ outcome }) => ["done", "paid", "does_not_fit"].includes(outcome)).length;
     const { hits: died, lost, twice } = this.#client;
     const days = Math.round((this.money.now - began) / 86_400_000);
@@ -110,6 +119,7 @@ class Walk {
       twice,
       days,
       outcomes,
+      told,
     };
   }
 

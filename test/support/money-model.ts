@@ -53,6 +53,7 @@ export class Money {
   now: number;
   readonly customers = new Map<string, Customer>();
   readonly purchases = new Map<string, Purchase>();
+  readonly #purchasesOf = new Map<string, Purchase[]>();
   readonly codes = new Map<string, Code>();
   readonly campaigns = new Map<string, number>();
   readonly #triedBy = new Set<string>();
@@ -76,8 +77,8 @@ export class Money {
     return found;
   }
 
-  purchasesOf(of: string): Purchase[] {
-    return [...this.purchases.values()].filter((each) => each.of === of);
+  purchasesOf(of: string): readonly Purchase[] {
+    return this.#purchasesOf.get(of) ?? [];
   }
 
   referrerOf(of: string): string | undefined {
@@ -216,6 +217,7 @@ export class Money {
       ...more,
     };
     this.purchases.set(purchase.name, purchase);
+    this.#purchasesOf.set(of, [...this.purchasesOf(of), purchase]);
     return purchase;
   }
 
