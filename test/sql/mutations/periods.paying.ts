@@ -106,7 +106,9 @@ export const paying: Mutation[] = [
   {
     guard: "D7 nothing is paid for the past, by who owes",
     routine: "billing.pay_period",
-    changes: [["billing.period_starts_at(v_row.current_period_end, v_price.every, 1) <= v_now", "false"]],
+    changes: [
+      [" or billing.period_starts_at(v_row.anchor, v_price.every, v_number + 1 - v_row.anchor_number) <= v_now", ""],
+    ],
     probe: async (lab) => {
       const { of, plan } = await due(lab, 0, { every: [1, "day"], grace_days: 9 });
       await sweepAll(lab.db, "auto_renew");
@@ -129,7 +131,7 @@ export const paying: Mutation[] = [
   {
     guard: "who owes has paid what he owed",
     routine: "billing.pay_period",
-    changes: [["elsif v_row.current_period_end <= v_now then", "elsif false then"]],
+    changes: [["elsif not v_ahead then", "elsif false then"]],
     probe: async (lab) => {
       const { of, plan } = await due(lab, 0, { grace_days: 5 });
       const end = (await of.standing()).current_period_end;
