@@ -38,8 +38,8 @@ export interface Payment {
   refunded: number;
   /** It was kept without effect. */
   unsettled: boolean;
-  /** The money that it gave to the balance, and what of that was taken back. */
-  money: { given: number; taken: number } | null;
+  /** The money that it gave to the balance, in which currency, and what of that was taken back. */
+  money: { given: number; taken: number; currency: string } | null;
   reward: { referrer: string; given: number; taken: number } | null;
 }
 

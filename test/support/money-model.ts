@@ -241,7 +241,8 @@ export class Money {
     purchase.payment = payment.name;
     if (purchase.redemption !== null) purchase.redemption = "redeemed";
     if (purchase.kind === "balance_topup") {
-      this.#give(of, payment, purchase.list);
+      // Settled as the purchase, it is the purchase's currency, whatever came.
+      this.#give(of, payment, purchase.list, purchase.currency);
     } else if (purchase.kind === "credit_pack") {
       const given = pack.quantity * purchase.quantity;
       of.lots.push({ pool: "bulk", payment: payment.name, given, available: given, recovered: 0 });
@@ -253,9 +254,9 @@ export class Money {
     customers.tell(of, `purchase_paid:${purchase.name}`, this.now);
   }
 
-  #give(of: Customer, payment: Payment, given: number): void {
-    payment.money = { given, taken: 0 };
-    customers.move(of, payment.currency, given);
+  #give(of: Customer, payment: Payment, given: number, currency: string): void {
+    payment.money = { given, taken: 0, currency };
+    customers.move(of, currency, given);
     customers.wake(of, this.now);
   }
 
@@ -275,12 +276,12 @@ export class Money {
   #reckon(of: Customer, payment: Payment): void {
     const part = (given: number) => Math.floor((given * payment.refunded) / payment.amount) || 0;
     const { money, reward } = payment;
-    for (const [whose, gift] of [
-      [of, money],
-      [reward === null ? of : this.customer(reward.referrer), reward],
+    for (const [whose, gift, currency] of [
+      [of, money, money?.currency ?? payment.currency],
+      [reward === null ? of : this.customer(reward.referrer), reward, payment.currency],
     ] as const) {
       if (gift === null) continue;
-      customers.move(whose, payment.currency, gift.taken - part(gift.given));
+      customers.move(whose, currency, gift.taken - part(gift.given));
       gift.taken = part(gift.given);
     }
     for (const lot of of.lots.filter((each) => each.payment === payment.name)) {
@@ -471,7 +472,7 @@ export class Money {
       this.#deliver(purchase, payment);
     } else {
       payment.unsettled = false;
-      this.#give(customer, payment, payment.amount);
+      this.#give(customer, payment, payment.amount, payment.currency);
       this.#reckon(customer, payment);
       this.#reward(customer, payment);
     }

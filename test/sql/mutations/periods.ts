@@ -128,6 +128,8 @@ export const periods: Mutation[] = [
       await of.renewal(true, { plan: await soldPlan(lab.db, { every: [1, "week"] }), every: [1, "week"] });
       const end = (await of.standing()).current_period_end;
       await travelTo(lab.db, end);
+      // Late: what would be over already begins when it is paid.
+      await advance(lab.db, "1 hour");
       await renewals(lab);
       const days = (Date.parse((await of.standing()).current_period_end) - Date.parse(end)) / 86_400_000;
       expect(days).toBe(7);
