@@ -7,7 +7,8 @@ import { test } from "../support/sql.ts";
 // seen of whom it concerns, are the model's (test/support/money-model.ts). One in ten operations meets a fault. The seed is
 // printed; SEED=… repeats a walk, RUNS=… makes it longer.
 
-const seed = newSeed();
+// One way for the ordinary run, so that it proves what it proved before; SEED=… walks others.
+const seed = newSeed(101);
 const operations = Number(process.env["RUNS"] ?? 3000);
 
 test(
