@@ -454,7 +454,8 @@ revoke all on function "billing"."change_ours"(uuid, text, text, integer, intege
 -- billing.choose_live: which of a workspace's subscriptions is kept: the one that is, until it is over, or was never paid and
 -- another one is (of one that has given what an invoice paid for, the state is only not known yet). One that is kept now, and was
 -- superseded, gives what its invoices had been waiting to give. A trial of ours never stands in the way of what is paid for (D8): it ends.
--- Locks: the caller holds the workspace's row; then the subscriptions. Callers: billing.write_state, billing.note_checkout
+-- Locks: the caller holds the workspace's row; then the subscriptions.
+-- Callers: billing.write_state, billing.note_checkout, billing.end_due
 create or replace function billing.choose_live(workspace_id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -662,6 +663,34 @@ end
 $$;
 revoke all on function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text, boolean) from public, tollgate_worker;
 grant execute on function "billing"."create_plan"(text, text, bigint, bigint, interval, bigint, bigint, integer, integer, text[], text[], integer[], bigint[], text, boolean) to tollgate_worker;
+
+-- @routine billing.differs
+-- billing.differs: does what the provider says of a subscription differ from what is known of it?
+-- Callers: billing.apply_subscription, billing.sync_subscription, billing.compare_subscriptions
+create or replace function billing.differs(id uuid, fact jsonb)
+  returns boolean
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_differs boolean;
+begin
+  select (s.state, p.provider_id, s.quantity, s.current_period_start, s.current_period_end, s.trial_end, s.cancel_at,
+          s.schedule_id)
+         is distinct from
+         (differs.fact ->> 'status', differs.fact ->> 'price', coalesce((differs.fact ->> 'quantity')::integer, 1),
+          billing.second_of(differs.fact, 'current_period_start'), billing.second_of(differs.fact, 'current_period_end'),
+          billing.second_of(differs.fact, 'trial_end'), billing.second_of(differs.fact, 'cancel_at'),
+          differs.fact ->> 'schedule')
+         or differs.fact ? 'next_price' and n.provider_id is distinct from differs.fact ->> 'next_price'
+    into strict v_differs
+    from billing.subscription s
+    left join billing.price p on p.id = s.price_id
+    left join billing.price n on n.id = s.next_price_id
+   where s.id = differs.id;
+  return v_differs;
+end
+$$;
+revoke all on function "billing"."differs"(uuid, jsonb) from public, tollgate_worker;
 
 -- @routine billing.do_due
 -- billing.do_due: does for these subscriptions what a sweep is for, in one; those that it had failed at before are no longer parked.
@@ -920,6 +949,37 @@ end
 $$;
 revoke all on function "billing"."give_paid_period"(uuid, uuid, integer, uuid, text, boolean) from public, tollgate_worker;
 
+-- @routine billing.give_period
+-- billing.give_period: a period begins: what is left of the last rolls over as the plan says, and the pool `subscription` becomes
+-- the plan's amount. No other pool is touched (A3). What rolls over expires as long after the period's beginning as the plan says,
+-- however late its invoice is told. Locks: the caller holds workspace and subscription; then the account.
+-- Callers: billing.give_waiting, billing.give_paid_period
+create or replace function billing.give_period(id uuid, workspace_id uuid, invoice text, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_renewal record;
+  v_expires_at timestamptz;
+begin
+  select r.amount, r.starts_at, r.ends_at, r.payment_id, p.rollover_cap, p.rollover_expires_in into strict v_renewal
+    from billing.renewal r join billing.plan p on p.id = r.plan_id
+   where r.subscription_id = give_period.id and r.invoice = give_period.invoice;
+  v_expires_at := v_renewal.starts_at + v_renewal.rollover_expires_in;
+  if v_renewal.rollover_cap is not null and v_expires_at > ops.now() is not false then
+    perform ledger.roll_over(owner_id => give_period.workspace_id, unit => 'credit', pool => 'subscription',
+      cap => v_renewal.rollover_cap, expires_at => v_expires_at,
+      idempotency_key => 'tg:rollover:' || give_period.invoice, caused_by => give_period.caused_by);
+  end if;
+  perform ledger.reset(owner_id => give_period.workspace_id, unit => 'credit', pool => 'subscription',
+    amount => v_renewal.amount, expires_at => null, reason => null, idempotency_key => 'tg:invoice:' || give_period.invoice,
+    caused_by => give_period.caused_by, payment_id => v_renewal.payment_id);
+  update billing.subscription s set renewed_from = v_renewal.starts_at, renewed_until = v_renewal.ends_at
+   where s.id = give_period.id;
+end
+$$;
+revoke all on function "billing"."give_period"(uuid, uuid, text, text) from public, tollgate_worker;
+
 -- @routine billing.mark_sync
 -- billing.mark_sync: the subscription is in doubt: a sweep fetches it from the provider now.
 -- Guarantees: the generation steps, also when the row is due already: what was asked of the provider before does not settle this.
@@ -1034,6 +1094,77 @@ begin
 end
 $$;
 revoke all on function "billing"."notice_due"(uuid[]) from public, tollgate_worker;
+
+-- @routine billing.offer
+-- billing.offer: what is sold under this code, in this currency and interval: the newest version, or the one that is named.
+-- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (it is to be paid at
+--   the provider, which does not have it yet).
+-- Callers: payments' and billing's routines
+create or replace function billing.offer(
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  published boolean default true,
+  out kind text,
+  out plan_id uuid,
+  out pack_id uuid,
+  out price_id uuid,
+  out price_provider_id text,
+  out amount_minor bigint,
+  out trial_days integer
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if offer.plan_code is not null then
+    select 'subscription', p.id, p.trial_days into offer.kind, offer.plan_id, offer.trial_days
+      from billing.plan p
+     where p.code = offer.plan_code and (offer.plan_number is null or p.number = offer.plan_number)
+     order by p.number desc
+     limit 1;
+    if not found then
+      perform ops.refuse('plan_unknown');
+    end if;
+    select r.id, r.provider_id, r.amount_minor into offer.price_id, offer.price_provider_id, offer.amount_minor
+      from billing.price r
+     where r.plan_id = offer.plan_id and r.currency = offer.currency and r.interval_unit = offer.interval_unit
+       and r.interval_count = offer.interval_count;
+  else
+    select p.kind, p.id, 0 into offer.kind, offer.pack_id, offer.trial_days
+      from billing.pack p
+     where p.code = offer.pack_code
+     order by p.number desc
+     limit 1;
+    if not found then
+      perform ops.refuse('pack_unknown');
+    end if;
+    select r.id, r.provider_id, r.amount_minor into offer.price_id, offer.price_provider_id, offer.amount_minor
+      from billing.price r
+     where r.pack_id = offer.pack_id and r.currency = offer.currency;
+  end if;
+  if offer.price_id is null then
+    perform ops.refuse('price_unknown');
+  elsif offer.published and offer.price_provider_id is null then
+    perform ops.refuse('price_not_published');
+  end if;
+end
+$$;
+revoke all on function "billing"."offer"(text, integer, text, text, text, integer, boolean) from public, tollgate_worker;
+
+-- @routine billing.pack_quantity
+-- billing.pack_quantity: how many credits or tokens a pack's version holds. Callers: payments.quote, payments.deliver
+create or replace function billing.pack_quantity(pack_id uuid)
+  returns bigint
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select p.quantity from billing.pack p where p.id = pack_quantity.pack_id);
+end
+$$;
+revoke all on function "billing"."pack_quantity"(uuid) from public, tollgate_worker;
 
 -- @routine billing.paid_until
 -- billing.paid_until: until when a subscription lets its customer in, as far as is known now; null: it does not. Right without any sweep.
@@ -1172,6 +1303,23 @@ begin
 end
 $$;
 revoke all on function "billing"."pay_period"(uuid, uuid, integer, boolean, uuid, text) from public, tollgate_worker;
+
+-- @routine billing.period_after
+-- billing.period_after: when the period of a price ends that begins at this moment: an interval later, in UTC; where a month has no
+-- 31st, on its last day. Callers: billing's routines
+create or replace function billing.period_after(price_id uuid, starts_at timestamptz)
+  returns timestamptz
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (
+    select ((period_after.starts_at at time zone 'UTC') + (r.interval_count || ' ' || r.interval_unit)::interval)
+             at time zone 'UTC'
+      from billing.price r
+     where r.id = period_after.price_id);
+end
+$$;
+revoke all on function "billing"."period_after"(uuid, timestamptz) from public, tollgate_worker;
 
 -- @routine billing.period_starts_at
 -- billing.period_starts_at: when a period starts that is `steps` intervals after the anchor, in UTC: always reckoned from the anchor, and
@@ -1520,6 +1668,41 @@ begin
 end
 $$;
 revoke all on function "billing"."settle_duplicate"(uuid, uuid) from public, tollgate_worker;
+
+-- @routine billing.shortfall
+-- billing.shortfall: the operator's policy for a refund that takes back more than is there: debt, clamp or freeze.
+-- Callers: payments.reckon, payments.reckon_reward
+create or replace function billing.shortfall()
+  returns text
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select p.shortfall from billing.policy p);
+end
+$$;
+revoke all on function "billing"."shortfall"() from public, tollgate_worker;
+
+-- @routine billing.standing_of
+-- billing.standing_of: the state of the workspace's subscription that lives (null: none does), and whether it ever had one: a
+-- trial is given once. Locks: the caller holds the workspace's row.
+-- Callers: payments.start_checkout, payments.quote, billing.start_trial
+create or replace function billing.standing_of(
+  workspace_id uuid,
+  out state text,
+  out had_one boolean
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select s.state into standing_of.state
+    from billing.subscription s
+   where s.workspace_id = standing_of.workspace_id and s.ended_at is null and s.superseded_by is null;
+  standing_of.had_one := exists (
+    select from billing.subscription s
+     where s.workspace_id = standing_of.workspace_id and s.lived);
+end
+$$;
+revoke all on function "billing"."standing_of"(uuid) from public, tollgate_worker;
 
 -- @routine billing.start_trial
 -- billing.start_trial: a workspace tries a plan, for the plan's days, without paying: once for ever, and once for whoever it is
@@ -1890,6 +2073,142 @@ end
 $$;
 revoke all on function "ledger"."charge_many"(uuid[], text[], bigint[], text[], text, text, text) from public, tollgate_worker;
 
+-- @routine ledger.end_hold
+-- ledger.end_hold: ends a hold: `settle_amount` of it is spent, from the front of its lots; the rest returns.
+-- Guarantees: exactly once: one guarded UPDATE from 'held' decides; the reason for a refusal is read only afterwards (C1).
+--   A hold past its expiry can still be ended by anyone, until someone has.
+-- Locks: hold, then account, then lots. Refuses: not_found, hold_ended (with state), amount_exceeds_hold (with amount),
+--   idempotency_key_expired, idempotency_key_reused.
+-- Callers: ledger.settle, ledger.release, ledger.expire_hold
+create or replace function ledger.end_hold(
+  owner_id uuid,
+  hold_id uuid,
+  unit text,
+  to_state text,
+  settle_amount bigint,
+  kind text,
+  idempotency_key text,
+  caused_by text,
+  out settled bigint,
+  out released bigint,
+  out transaction_id uuid
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_hold record;
+  v_back record;
+  v_settle bigint;
+  v_rest bigint;
+  v_sides text[] := '{}';
+  v_lots uuid[] := '{}';
+  v_amounts bigint[] := '{}';
+begin
+  update ledger.hold h
+     set state = end_hold.to_state, settled = coalesce(end_hold.settle_amount, h.amount), ended_at = ops.now(),
+         parked_until = null
+   where h.owner_id = end_hold.owner_id and h.id = end_hold.hold_id and h.unit = end_hold.unit and h.state = 'held'
+     and coalesce(end_hold.settle_amount, h.amount) <= h.amount
+  returning h.amount, h.settled, h.lots, h.lot_amounts, old.parked_until is not null as parked into v_hold;
+  if not found then
+    select h.state, h.amount into v_hold
+      from ledger.hold h
+     where h.owner_id = end_hold.owner_id and h.id = end_hold.hold_id and h.unit = end_hold.unit;
+    if not found then
+      perform ops.refuse('not_found');
+    elsif v_hold.state <> 'held' then
+      -- Ended under this very key, whose stored answer has gone: the late duplicate must hear that, and not of a stranger.
+      if exists (
+        select from ledger.transaction t
+         where t.owner_id = end_hold.owner_id and t.idempotency_key = end_hold.idempotency_key
+      ) then
+        perform ledger.refuse_used_key(end_hold.owner_id, end_hold.idempotency_key);
+      end if;
+      perform ops.refuse('hold_ended', jsonb_build_object('state', v_hold.state));
+    end if;
+    perform ops.refuse('amount_exceeds_hold', jsonb_build_object('amount', v_hold.amount));
+  end if;
+  end_hold.settled := v_hold.settled;
+  end_hold.released := v_hold.amount - v_hold.settled;
+
+  perform ledger.lock_account(end_hold.owner_id, end_hold.unit);
+  update ledger.account a set held = a.held - v_hold.amount
+   where a.owner_id = end_hold.owner_id and a.unit = end_hold.unit;
+
+  v_rest := end_hold.settled;
+  for i in 1 .. cardinality(v_hold.lots) loop
+    v_settle := least(v_rest, v_hold.lot_amounts[i]);
+    v_rest := v_rest - v_settle;
+    v_sides := v_sides || 'held'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || -v_hold.lot_amounts[i];
+    if v_settle > 0 then
+      v_sides := v_sides || 'spent'::text; v_lots := v_lots || v_hold.lots[i]; v_amounts := v_amounts || v_settle;
+    end if;
+    if v_settle < v_hold.lot_amounts[i] then
+      v_back := ledger.put_back(end_hold.owner_id, end_hold.unit, v_hold.lots[i], v_hold.lot_amounts[i] - v_settle);
+      v_sides := v_sides || v_back.sides; v_lots := v_lots || v_back.lots; v_amounts := v_amounts || v_back.amounts;
+    end if;
+  end loop;
+  end_hold.transaction_id := ledger.post(end_hold.owner_id, end_hold.unit, end_hold.kind,
+    case end_hold.kind when 'settle' then end_hold.settled else end_hold.released end,
+    v_sides, v_lots, v_amounts, end_hold.idempotency_key, end_hold.caused_by, null, end_hold.hold_id);
+  if v_hold.parked then
+    perform ops.unpark('holds_expire', end_hold.hold_id::text);
+  end if;
+end
+$$;
+revoke all on function "ledger"."end_hold"(uuid, uuid, text, text, bigint, text, text, text) from public, tollgate_worker;
+
+-- @routine ledger.expire_due
+-- ledger.expire_due: closes the lots of one account whose time has passed; what was left in them goes to `expired`.
+-- Returns the account's available afterwards. Once per lot: its transaction is named after it. An account that the sweep had
+-- parked is no longer, whoever came through here.
+-- Locks: the caller holds the account's row.
+-- Callers: ledger.lock_account, ledger.lots_expire, ledger.charge_many
+create or replace function ledger.expire_due(owner_id uuid, unit text)
+  returns bigint
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_lot record;
+  v_now timestamptz := ops.now();
+  v_expired bigint := 0;
+  v_next timestamptz;
+  v_account record;
+begin
+  -- In drain order, which is the order of the index of what is not empty.
+  for v_lot in
+    select l.id, l.available, l.expires_at from ledger.lot l
+     where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and not l.empty
+     order by l.drain_order, l.expires_at, l.id
+  loop
+    if v_lot.expires_at is null or v_lot.expires_at > v_now then
+      v_next := least(v_next, v_lot.expires_at);
+      continue;
+    end if;
+    update ledger.lot l
+       set available = 0, empty = true, expired = l.expired + v_lot.available, closed_at = v_now
+     where l.owner_id = expire_due.owner_id and l.unit = expire_due.unit and l.id = v_lot.id;
+    insert into ledger.transaction
+      (owner_id, unit, id, kind, amount, sides, lots, amounts, idempotency_key, caused_by, created_at)
+    values
+      (expire_due.owner_id, expire_due.unit, uuidv7(), 'expire', v_lot.available,
+       array['available', 'expired'], array[v_lot.id, v_lot.id], array[-v_lot.available, v_lot.available],
+       'tg:expire:' || v_lot.id, 'expiry', v_now);
+    v_expired := v_expired + v_lot.available;
+  end loop;
+
+  update ledger.account a
+     set available = a.available - v_expired, next_expiry = v_next, parked_until = null
+   where a.owner_id = expire_due.owner_id and a.unit = expire_due.unit
+  returning a.available, old.parked_until is not null as parked into strict v_account;
+  if v_account.parked then
+    perform ops.unpark('lots_expire', expire_due.owner_id || ':' || expire_due.unit);
+  end if;
+  return v_account.available;
+end
+$$;
+revoke all on function "ledger"."expire_due"(uuid, text) from public, tollgate_worker;
+
 -- @routine ledger.grant
 -- ledger.grant: gives `amount` to an account, in a pool, optionally until `expires_at`. Debt is paid first.
 -- Guarantees: once per (owner, idempotency key); a grant adds to a pool and never replaces it (A5).
@@ -1953,6 +2272,78 @@ $$;
 revoke all on function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text, bigint) from public, tollgate_worker;
 grant execute on function "ledger"."grant"(uuid, text, text, bigint, timestamptz, text, text, text, uuid, text, bigint) to tollgate_worker;
 
+-- @routine ledger.hold
+-- ledger.hold: takes `amount` out of an account's lots until it is settled, released or expires.
+-- Guarantees: as ledger.spend: all of it or nothing, never below zero. It ends exactly once (lifecycle ledger.hold).
+-- Locks: account, then its lots. Refuses: insufficient_credits (with available), idempotency_key_expired,
+--   idempotency_key_reused.
+-- Callers: worker, payments.hold_redemption
+create or replace function ledger.hold(
+  owner_id uuid,
+  unit text,
+  inout amount bigint,
+  expires_in interval,
+  reason text,
+  idempotency_key text,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out expires_at timestamptz,
+  out available bigint,
+  out held bigint,
+  out debt bigint,
+  out pools text[],
+  out pool_available bigint[],
+  out pool_expires_at timestamptz[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_account record;
+  v_taken record;
+  v_now timestamptz;
+  v_count integer;
+begin
+  update ledger.account a set available = a.available - hold.amount, held = a.held + hold.amount
+   where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount
+     and (a.next_expiry is null or a.next_expiry > ops.now())
+  returning a.available, a.held, a.debt into hold.available, hold.held, hold.debt;
+  if not found then
+    v_account := ledger.lock_account(hold.owner_id, hold.unit);
+    update ledger.account a set available = a.available - hold.amount, held = a.held + hold.amount
+     where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount
+    returning a.available, a.held, a.debt into hold.available, hold.held, hold.debt;
+    if not found then
+      perform ops.refuse('insufficient_credits', jsonb_build_object('available', v_account.available));
+    end if;
+  end if;
+
+  v_taken := ledger.take(hold.owner_id, hold.unit, hold.amount);
+  v_count := cardinality(v_taken.lots);
+  v_now := ops.now();
+  hold.id := uuidv7();
+  hold.state := 'held';
+  hold.expires_at := v_now + hold.expires_in;
+  insert into ledger.hold as h
+    (owner_id, id, unit, state, amount, lots, lot_amounts, reason, expires_at, created_at)
+  values
+    (hold.owner_id, hold.id, hold.unit, hold.state, hold.amount, v_taken.lots, v_taken.amounts, hold.reason,
+     hold.expires_at, v_now);
+  perform ledger.post(hold.owner_id, hold.unit, 'hold', hold.amount,
+    array_fill('available'::text, array[v_count]) || 'held'::text,
+    v_taken.lots || null::uuid,
+    (select array_agg(-t.amount order by t.position) from unnest(v_taken.amounts) with ordinality t(amount, position))
+      || hold.amount,
+    hold.idempotency_key, hold.caused_by, hold.reason, hold.id);
+
+  hold.pools := v_taken.pools;
+  hold.pool_available := v_taken.pool_available;
+  hold.pool_expires_at := v_taken.pool_expires_at;
+end
+$$;
+revoke all on function "ledger"."hold"(uuid, text, bigint, interval, text, text, text) from public, tollgate_worker;
+grant execute on function "ledger"."hold"(uuid, text, bigint, interval, text, text, text) to tollgate_worker;
+
 -- @routine ledger.holds_retire
 -- ledger.holds_retire: drops holds that ended 400 days ago. What they moved stays in their transactions, for ever.
 -- Callers: worker (sweep holds_retire)
@@ -1980,6 +2371,81 @@ end
 $$;
 revoke all on function "ledger"."holds_retire"(integer) from public, tollgate_worker;
 grant execute on function "ledger"."holds_retire"(integer) to tollgate_worker;
+
+-- @routine ledger.release
+-- ledger.release: gives a hold back: everything returns to the lots it came from.
+-- Guarantees, locks, refusals: ledger.end_hold.
+-- Callers: worker, payments.release_redemption
+create or replace function ledger.release(
+  owner_id uuid,
+  unit text,
+  hold_id uuid,
+  idempotency_key text,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out settled bigint,
+  out released bigint,
+  out transaction_id uuid,
+  out available bigint,
+  out held bigint,
+  out debt bigint,
+  out pools text[],
+  out pool_available bigint[],
+  out pool_expires_at timestamptz[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  release.id := release.hold_id;
+  release.state := 'released';
+  select e.* into release.settled, release.released, release.transaction_id
+    from ledger.end_hold(release.owner_id, release.hold_id, release.unit, release.state, 0, 'release', release.idempotency_key,
+      release.caused_by) e;
+  select b.* into release.available, release.held, release.debt, release.pools, release.pool_available, release.pool_expires_at
+    from ledger.balance_of(release.owner_id, release.unit) b;
+end
+$$;
+revoke all on function "ledger"."release"(uuid, text, uuid, text, text) from public, tollgate_worker;
+grant execute on function "ledger"."release"(uuid, text, uuid, text, text) to tollgate_worker;
+
+-- @routine ledger.settle
+-- ledger.settle: spends a hold, all of it or up to its amount (`amount`, null: all); the rest returns to its lots.
+-- Guarantees, locks, refusals: ledger.end_hold.
+-- Callers: worker, payments.redeem
+create or replace function ledger.settle(
+  owner_id uuid,
+  unit text,
+  hold_id uuid,
+  amount bigint,
+  idempotency_key text,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out settled bigint,
+  out released bigint,
+  out transaction_id uuid,
+  out available bigint,
+  out held bigint,
+  out debt bigint,
+  out pools text[],
+  out pool_available bigint[],
+  out pool_expires_at timestamptz[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  settle.id := settle.hold_id;
+  settle.state := 'settled';
+  select e.* into settle.settled, settle.released, settle.transaction_id
+    from ledger.end_hold(settle.owner_id, settle.hold_id, settle.unit, settle.state, settle.amount, 'settle', settle.idempotency_key,
+      settle.caused_by) e;
+  select b.* into settle.available, settle.held, settle.debt, settle.pools, settle.pool_available, settle.pool_expires_at
+    from ledger.balance_of(settle.owner_id, settle.unit) b;
+end
+$$;
+revoke all on function "ledger"."settle"(uuid, text, uuid, bigint, text, text) from public, tollgate_worker;
+grant execute on function "ledger"."settle"(uuid, text, uuid, bigint, text, text) to tollgate_worker;
 
 -- @routine messages.answer
 -- messages.answer: its receiver has done what a message asks, and said so itself: one that is being sent was delivered, one that waits
@@ -2592,6 +3058,51 @@ end
 $$;
 revoke all on function "payments"."claim_checkout"(uuid) from public, tollgate_worker;
 grant execute on function "payments"."claim_checkout"(uuid) to tollgate_worker;
+
+-- @routine payments.claim_customer
+-- payments.claim_customer: a workspace's customer at the provider, or the right to make it: one caller at a time (B1).
+-- `token` null: somebody else is making it. `search`: it was first claimed so long ago that the provider may have forgotten the
+--   idempotency key: who makes it looks for it first.
+-- Guarantees: one living row per workspace, by constraint. Locks: the caller holds the workspace's row; then the customer's.
+-- Callers: payments.claim_checkout
+create or replace function payments.claim_customer(
+  workspace_id uuid,
+  provider text,
+  out number integer,
+  out customer text,
+  out token uuid,
+  out search boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_now timestamptz := ops.now();
+begin
+  select c.number, c.provider_id, c.leased_until, c.claimed_at into v_row
+    from payments.customer c
+   where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider and c.deleted_at is null
+     for no key update;
+  if not found then
+    insert into payments.customer as n (workspace_id, provider, number, claimed_at)
+    select claim_customer.workspace_id, claim_customer.provider, coalesce(max(c.number), 0) + 1, v_now
+      from payments.customer c
+     where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider
+    returning n.number, n.provider_id, n.leased_until, n.claimed_at into v_row;
+  end if;
+  claim_customer.number := v_row.number;
+  claim_customer.customer := v_row.provider_id;
+  claim_customer.search := v_row.claimed_at <= v_now - interval '23 hours';
+  if v_row.provider_id is null and (v_row.leased_until is null or v_row.leased_until <= v_now) then
+    claim_customer.token := uuidv7();
+    update payments.customer c
+       set lease_token = claim_customer.token, leased_until = v_now + interval '30 seconds'
+     where c.workspace_id = claim_customer.workspace_id and c.provider = claim_customer.provider
+       and c.number = v_row.number;
+  end if;
+end
+$$;
+revoke all on function "payments"."claim_customer"(uuid, text) from public, tollgate_worker;
 
 -- @routine payments.complete
 -- payments.complete: what follows once a purchase was paid and delivered: what of the payment was refunded before we knew of it is
@@ -3413,7 +3924,7 @@ revoke all on function "payments"."reckon_reward"(uuid, text) from public, tollg
 -- @routine payments.record_renewals
 -- payments.record_renewals: periods of subscriptions that were paid from their workspaces' balances, as payments of provider
 -- `balance`, in one statement. The caller has taken the money. A reference that was used is a fault, and fails all of it.
--- Locks: the caller holds the workspaces. Callers: billing.auto_renew
+-- Locks: the caller holds the workspaces. Callers: billing.renew_due
 create or replace function payments.record_renewals(
   ids uuid[],
   workspace_ids uuid[],
@@ -3554,7 +4065,7 @@ revoke all on function "payments"."redeem"(uuid, text) from public, tollgate_wor
 
 -- @routine payments.redemption_holds
 -- payments.redemption_holds: the ledger's holds of a purchase's redemption, in the order in which their accounts are locked, and
--- the keys under which this attempt's end. Callers: payments.redeem, payments.release_redemption
+-- the keys under which this attempt's end. Callers: payments.redeem, payments.release_redemption, payments.lock_redemptions
 create or replace function payments.redemption_holds(purchase_id uuid)
   returns table (owner_id uuid, hold_id uuid, key text)
   language plpgsql stable security definer set search_path = ''
@@ -3692,7 +4203,8 @@ revoke all on function "payments"."release_redemption"(uuid, text) from public, 
 -- Guarantees: in the statement that keeps the payment (D1), and once for each payment, whoever asks and how often (D3). What the
 --   referrer's balance cannot hold is not given, under an alarm: a payment does not wait for somebody else's account.
 -- Locks: the caller holds the paying workspace, which makes "the first" exact; then, after all of its own accounts, the
---   referrer's workspace (only if nobody has it), its subscription, its account. Callers: payments.finalize, payments.apply_invoice, payments.settle_payment
+--   referrer's workspace (only if nobody has it), its subscription, its account.
+-- Callers: payments.complete, payments.apply_invoice, payments.settle_payment
 create or replace function payments.reward_referrer(payment_id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -4130,6 +4642,24 @@ $$;
 revoke all on function "payments"."start_purchase"(uuid, text, integer, text, bigint, text, text, integer, integer, text, interval, boolean, text) from public, tollgate_worker;
 grant execute on function "payments"."start_purchase"(uuid, text, integer, text, bigint, text, text, integer, integer, text, interval, boolean, text) to tollgate_worker;
 
+-- @routine payments.store_refund
+-- payments.store_refund: a refund as the provider tells it. One that failed or was canceled stays so, whatever comes late.
+-- Locks: the caller holds the intent. Callers: payments.apply_refund, payments.sync_intent, payments.refund_payment
+create or replace function payments.store_refund(provider text, intent text, fact jsonb)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into payments.refund as r (provider, id, intent_id, amount_minor, state, created_at)
+  values (store_refund.provider, store_refund.fact ->> 'refund', store_refund.intent,
+          (store_refund.fact ->> 'amount')::bigint, store_refund.fact ->> 'status', ops.now())
+  on conflict on constraint refund_pk do update
+    set state = excluded.state, amount_minor = excluded.amount_minor
+    where r.state not in ('failed', 'canceled') and (r.state <> 'succeeded' or excluded.state in ('failed', 'canceled'));
+end
+$$;
+revoke all on function "payments"."store_refund"(text, text, jsonb) from public, tollgate_worker;
+
 -- @routine payments.sync_checkout
 -- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none: the
 -- purchase is over, if it never had one, or a day after that one had to be over (of another account's, nobody will ever tell).
@@ -4168,6 +4698,30 @@ end
 $$;
 revoke all on function "payments"."sync_checkout"(uuid, jsonb) from public, tollgate_worker;
 grant execute on function "payments"."sync_checkout"(uuid, jsonb) to tollgate_worker;
+
+-- @routine people.access_of
+-- people.access_of: may the workspace write now, and if not, why? `refusal`: null, workspace_frozen or workspace_read_only.
+-- Callers: ops.admit, payments.admit_buyer, billing.start_trial
+create or replace function people.access_of(
+  workspace_id uuid,
+  out refusal text,
+  out reason text
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select case
+           when w.frozen_at is not null then 'workspace_frozen'
+           -- `is not null` first: the clock is read only where there is something to compare.
+           when w.read_only_from is not null and w.read_only_from <= ops.now() then 'workspace_read_only'
+         end,
+         case when w.frozen_at is not null then w.frozen_reason else w.read_only_reason end
+    into access_of.refusal, access_of.reason
+    from people.workspace w
+   where w.id = access_of.workspace_id;
+end
+$$;
+revoke all on function "people"."access_of"(uuid) from public, tollgate_worker;
 
 -- @routine people.claim_workspaces
 -- people.claim_workspaces: people.lock_workspace for many at once, by id, and without waiting: answers those that it has

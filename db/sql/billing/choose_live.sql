@@ -1,7 +1,8 @@
 -- billing.choose_live: which of a workspace's subscriptions is kept: the one that is, until it is over, or was never paid and
 -- another one is (of one that has given what an invoice paid for, the state is only not known yet). One that is kept now, and was
 -- superseded, gives what its invoices had been waiting to give. A trial of ours never stands in the way of what is paid for (D8): it ends.
--- Locks: the caller holds the workspace's row; then the subscriptions. Callers: billing.write_state, billing.note_checkout
+-- Locks: the caller holds the workspace's row; then the subscriptions.
+-- Callers: billing.write_state, billing.note_checkout, billing.end_due
 create or replace function billing.choose_live(workspace_id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''

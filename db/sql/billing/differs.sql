@@ -1,5 +1,5 @@
 -- billing.differs: does what the provider says of a subscription differ from what is known of it?
--- Callers: billing.apply_subscription, billing.sync_subscription
+-- Callers: billing.apply_subscription, billing.sync_subscription, billing.compare_subscriptions
 create or replace function billing.differs(id uuid, fact jsonb)
   returns boolean
   language plpgsql stable security definer set search_path = ''

@@ -1,7 +1,7 @@
 -- billing.give_period: a period begins: what is left of the last rolls over as the plan says, and the pool `subscription` becomes
 -- the plan's amount. No other pool is touched (A3). What rolls over expires as long after the period's beginning as the plan says,
 -- however late its invoice is told. Locks: the caller holds workspace and subscription; then the account.
--- Callers: billing.give_waiting
+-- Callers: billing.give_waiting, billing.give_paid_period
 create or replace function billing.give_period(id uuid, workspace_id uuid, invoice text, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''

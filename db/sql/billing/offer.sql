@@ -1,7 +1,7 @@
 -- billing.offer: what is sold under this code, in this currency and interval: the newest version, or the one that is named.
 -- Refuses: plan_unknown, pack_unknown, price_unknown (not sold so), price_not_published (it is to be paid at
 --   the provider, which does not have it yet).
--- Callers: payments.start_checkout, payments.buy_from_balance, billing.begin_change
+-- Callers: payments' and billing's routines
 create or replace function billing.offer(
   plan_code text,
   plan_number integer,

@@ -1,5 +1,5 @@
 -- billing.period_after: when the period of a price ends that begins at this moment: an interval later, in UTC; where a month has no
--- 31st, on its last day. Callers: billing.renew, billing.part_of_period, billing.give_upgrade
+-- 31st, on its last day. Callers: billing's routines
 create or replace function billing.period_after(price_id uuid, starts_at timestamptz)
   returns timestamptz
   language plpgsql stable security definer set search_path = ''

@@ -1,5 +1,6 @@
 -- billing.standing_of: the state of the workspace's subscription that lives (null: none does), and whether it ever had one: a
--- trial is given once. Locks: the caller holds the workspace's row. Callers: payments.start_checkout
+-- trial is given once. Locks: the caller holds the workspace's row.
+-- Callers: payments.start_checkout, payments.quote, billing.start_trial
 create or replace function billing.standing_of(
   workspace_id uuid,
   out state text,

@@ -3,7 +3,7 @@
 --   A hold past its expiry can still be ended by anyone, until someone has.
 -- Locks: hold, then account, then lots. Refuses: not_found, hold_ended (with state), amount_exceeds_hold (with amount),
 --   idempotency_key_expired, idempotency_key_reused.
--- Callers: ledger.settle, ledger.release, ledger.holds_expire
+-- Callers: ledger.settle, ledger.release, ledger.expire_hold
 create or replace function ledger.end_hold(
   owner_id uuid,
   hold_id uuid,

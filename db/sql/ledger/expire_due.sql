@@ -2,7 +2,7 @@
 -- Returns the account's available afterwards. Once per lot: its transaction is named after it. An account that the sweep had
 -- parked is no longer, whoever came through here.
 -- Locks: the caller holds the account's row.
--- Callers: ledger.lock_account, ledger.lots_expire
+-- Callers: ledger.lock_account, ledger.lots_expire, ledger.charge_many
 create or replace function ledger.expire_due(owner_id uuid, unit text)
   returns bigint
   language plpgsql volatile security definer set search_path = ''

@@ -2,7 +2,7 @@
 -- Guarantees: as ledger.spend: all of it or nothing, never below zero. It ends exactly once (lifecycle ledger.hold).
 -- Locks: account, then its lots. Refuses: insufficient_credits (with available), idempotency_key_expired,
 --   idempotency_key_reused.
--- Callers: worker
+-- Callers: worker, payments.hold_redemption
 create or replace function ledger.hold(
   owner_id uuid,
   unit text,

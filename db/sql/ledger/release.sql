@@ -1,6 +1,6 @@
 -- ledger.release: gives a hold back: everything returns to the lots it came from.
 -- Guarantees, locks, refusals: ledger.end_hold.
--- Callers: worker
+-- Callers: worker, payments.release_redemption
 create or replace function ledger.release(
   owner_id uuid,
   unit text,

@@ -1,6 +1,6 @@
 -- ledger.settle: spends a hold, all of it or up to its amount (`amount`, null: all); the rest returns to its lots.
 -- Guarantees, locks, refusals: ledger.end_hold.
--- Callers: worker
+-- Callers: worker, payments.redeem
 create or replace function ledger.settle(
   owner_id uuid,
   unit text,

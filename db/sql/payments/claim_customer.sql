@@ -2,7 +2,7 @@
 -- `token` null: somebody else is making it. `search`: it was first claimed so long ago that the provider may have forgotten the
 --   idempotency key: who makes it looks for it first.
 -- Guarantees: one living row per workspace, by constraint. Locks: the caller holds the workspace's row; then the customer's.
--- Callers: payments.checkout_of
+-- Callers: payments.claim_checkout
 create or replace function payments.claim_customer(
   workspace_id uuid,
   provider text,

@@ -1,6 +1,6 @@
 -- payments.record_renewals: periods of subscriptions that were paid from their workspaces' balances, as payments of provider
 -- `balance`, in one statement. The caller has taken the money. A reference that was used is a fault, and fails all of it.
--- Locks: the caller holds the workspaces. Callers: billing.auto_renew
+-- Locks: the caller holds the workspaces. Callers: billing.renew_due
 create or replace function payments.record_renewals(
   ids uuid[],
   workspace_ids uuid[],

@@ -1,5 +1,5 @@
 -- payments.redemption_holds: the ledger's holds of a purchase's redemption, in the order in which their accounts are locked, and
--- the keys under which this attempt's end. Callers: payments.redeem, payments.release_redemption
+-- the keys under which this attempt's end. Callers: payments.redeem, payments.release_redemption, payments.lock_redemptions
 create or replace function payments.redemption_holds(purchase_id uuid)
   returns table (owner_id uuid, hold_id uuid, key text)
   language plpgsql stable security definer set search_path = ''

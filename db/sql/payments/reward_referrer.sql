@@ -4,7 +4,8 @@
 -- Guarantees: in the statement that keeps the payment (D1), and once for each payment, whoever asks and how often (D3). What the
 --   referrer's balance cannot hold is not given, under an alarm: a payment does not wait for somebody else's account.
 -- Locks: the caller holds the paying workspace, which makes "the first" exact; then, after all of its own accounts, the
---   referrer's workspace (only if nobody has it), its subscription, its account. Callers: payments.finalize, payments.apply_invoice, payments.settle_payment
+--   referrer's workspace (only if nobody has it), its subscription, its account.
+-- Callers: payments.complete, payments.apply_invoice, payments.settle_payment
 create or replace function payments.reward_referrer(payment_id uuid, caused_by text)
   returns void
   language plpgsql volatile security definer set search_path = ''

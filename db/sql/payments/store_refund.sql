@@ -1,5 +1,5 @@
 -- payments.store_refund: a refund as the provider tells it. One that failed or was canceled stays so, whatever comes late.
--- Locks: the caller holds the intent. Callers: payments.apply_refund, payments.sync_intent
+-- Locks: the caller holds the intent. Callers: payments.apply_refund, payments.sync_intent, payments.refund_payment
 create or replace function payments.store_refund(provider text, intent text, fact jsonb)
   returns void
   language plpgsql volatile security definer set search_path = ''

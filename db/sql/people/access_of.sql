@@ -1,5 +1,5 @@
 -- people.access_of: may the workspace write now, and if not, why? `refusal`: null, workspace_frozen or workspace_read_only.
--- Callers: ops.admit, payments.start_checkout
+-- Callers: ops.admit, payments.admit_buyer, billing.start_trial
 create or replace function people.access_of(
   workspace_id uuid,
   out refusal text,
