@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { z } from "zod";
 import { projectRoot, quietWrangler } from "./world/bundle.ts";
 
@@ -9,7 +9,7 @@ import { projectRoot, quietWrangler } from "./world/bundle.ts";
  * `npm test`: lint, types, the schema against its source, all tests but the browser's, and a dry run of the bundle, each even
  * when one before it failed. `npm test -- <filter>` runs only the tests whose file matches. `npm run test:browser` runs the
  * browser's, for which a machine needs Chromium. The last line is `N passed, N failed`: every test, and each of the other
- * steps as one.
+ * steps as one; before it, each test that failed is named.
  */
 const inBrowser = process.argv[2] === "--browser";
 const filters = process.argv.slice(inBrowser ? 3 : 2);
@@ -19,6 +19,8 @@ interface Outcome {
   step: string;
   passed: number;
   failed: number;
+  /** The tests that failed, each with the first line of why: the end of a log is what people are shown of it. */
+  faults?: string[];
 }
 
 /** What is read of vitest's report. */
@@ -27,7 +29,16 @@ const reportShape = z.object({
   numFailedTests: z.int(),
   numPendingTests: z.int(),
   numTodoTests: z.int(),
-  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.unknown()) })),
+  testResults: z.array(
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      message: z.string(),
+      assertionResults: z.array(
+        z.object({ status: z.string(), fullName: z.string(), failureMessages: z.array(z.string()).nullish() }),
+      ),
+    }),
+  ),
 });
 
 const steps: (() => Outcome)[] =
@@ -47,6 +58,9 @@ const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
 process.stdout.write("\n");
 for (const { step, failed: faults, passed: goods } of outcomes) {
   process.stdout.write(`${faults === 0 && goods > 0 ? "ok    " : "FAILED"} ${step}\n`);
+}
+for (const fault of outcomes.flatMap(({ faults }) => faults ?? [])) {
+  process.stdout.write(`FAILED ${fault}\n`);
 }
 if (!inBrowser && filters.length === 0) {
   process.stdout.write("Not run here: the tests in a browser, which need Chromium. They are npm run test:browser.\n");
@@ -73,15 +87,15 @@ function runTests(files: string[]): Outcome {
       `--outputFile.json=${report}`,
       ...files,
     ]);
-    const { passed: goods, failed: faults } = existsSync(report) ? readReport(report) : { passed: 0, failed: 0 };
+    const found = existsSync(report) ? readReport(report) : { passed: 0, failed: 0, faults: [] };
     // A run that failed without a failed test (a leak, an error outside of tests, no report at all) has failed all the same.
-    return { step: "tests", passed: goods, failed: done ? faults : Math.max(faults, 1) };
+    return { step: "tests", ...found, failed: done ? found.failed : Math.max(found.failed, 1) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function readReport(path: string): { passed: number; failed: number } {
+function readReport(path: string): Omit<Outcome, "step"> {
   const report = reportShape.parse(JSON.parse(readFileSync(path, "utf8")));
   // A file that could not be loaded has no tests to fail.
   const unloaded = report.testResults.filter(
@@ -91,7 +105,20 @@ function readReport(path: string): { passed: number; failed: number } {
     passed: report.numPassedTests,
     // A filter leaves tests out on purpose; in a whole run, nothing is left out.
     failed: report.numFailedTests + unloaded + (filters.length > 0 ? 0 : report.numPendingTests + report.numTodoTests),
+    faults: report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+      const file = relative(projectRoot, name);
+      const tests = assertionResults.filter((one) => one.status === "failed");
+      return status === "failed" && tests.length === 0
+        ? [`${file}: ${firstLine(message)}`]
+        : tests.map(
+            ({ fullName, failureMessages }) => `${file} > ${fullName}: ${firstLine(failureMessages?.[0] ?? "")}`,
+          );
+    }),
   };
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? "").slice(0, 300);
 }
 
 function runStep(name: string, program: string, words: string[]): boolean {

@@ -9,6 +9,7 @@ export const access = pgSchema("access");
  * The key by which a subscription's customer is let in, wherever the operator sells access (lifecycle `access.key`): `pending` until
  * the provisioner has it, `active`, `removing` until the provisioner has removed it, `removed`. Whether it is valid is the
  * subscription's to say, not the state's: nobody waits for a sweep. `key` is random and shown to its customer; `id` is ours.
+ * `adds`: how often it had to be added again, because the provisioner had lost it.
  * Growth: one row per subscription that was let in, kept for ever.
  */
 export const key = access.table(
@@ -24,6 +25,7 @@ export const key = access.table(
     revoked_at: time(),
     removed_at: time(),
     created_at: time().notNull(),
+    adds: integer().notNull().default(0),
   },
   (t) => [
     primaryKey({ name: "key_pk", columns: [t.id] }),
@@ -44,4 +46,19 @@ export const key = access.table(
       .on(t.state, t.id)
       .where(sql`state in ('pending', 'removing')`),
   ],
+);
+
+/**
+ * A key that the provisioner has and that no row, or only a removed one, stands for: in how many passes over its list it was seen. Seen in
+ * two, it is removed there. Growth: few rows; what a pass no longer sees goes.
+ */
+export const stray = access.table(
+  "stray",
+  {
+    key: uuid().notNull(),
+    times: integer().notNull().default(1),
+    first_seen_at: time().notNull(),
+    seen_at: time().notNull(),
+  },
+  (t) => [primaryKey({ name: "stray_pk", columns: [t.key] })],
 );

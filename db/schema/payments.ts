@@ -241,7 +241,7 @@ export const purchase = payments.table(
       .on(t.workspace_id)
       .where(sql`kind = 'subscription' and state = 'pending'`),
     check("purchase_kind_known", sql`kind in ('balance_topup', 'subscription', 'credit_pack', 'retail_token')`),
-    check("purchase_provider_known", sql`provider in ('stripe', 'manual', 'balance')`),
+    check("purchase_provider_known", sql`provider in ('stripe', 'manual', 'balance', 'btcpay')`),
     check(
       "purchase_of_one",
       sql`case kind when 'balance_topup' then plan_id is null and pack_id is null and price_id is null
