@@ -1,30 +1,45 @@
--- messages.fail: a claimed message could not be delivered: it is due again later (a minute, two, four, … half a day), or, when
--- `final` or after 14 tries, dead under an alarm. Guarantees: only the claim's holder says so. Refuses: not_found.
--- Callers: worker
+-- messages.fail: a claimed message could not be delivered: it is due again later (messages.next_attempt, and not before `retry_after`), or,
+-- when `final` or after its last try, dead under an alarm. `unavailable`: that was not the message's fault but the channel's, or its
+-- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `open`: nothing is to be sent there now.
+-- Guarantees: only the claim's holder says so. Refuses: not_found.
+-- Locks: the message, then its endpoint or channel. Callers: worker
 create or replace function messages.fail(
   inout id uuid,
   token uuid,
   error text,
   final boolean,
-  out state text
+  out state text,
+  retry_after interval default null,
+  unavailable boolean default false,
+  out open boolean
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_message record;
+  v_wait interval;
 begin
-  update messages.outbox o
-     set state = case when fail.final or o.attempts >= 14 then 'dead' else 'queued' end,
-         due_at = case when fail.final or o.attempts >= 14 then null
-           else ops.now() + least(interval '12 hours', interval '1 minute' * power(2, o.attempts - 1)) end,
-         lease_token = null, leased_until = null, error = fail.error
+  fail.open := false;
+  select o.channel, o.kind, o.attempts, o.endpoint_id, o.contact_id into v_message
+    from messages.outbox o
    where o.id = fail.id and o.lease_token = fail.token and o.state = 'sending'
-  returning o.state, o.kind into v_message;
+     for no key update;
   if found then
-    fail.state := v_message.state;
-    if v_message.state = 'dead' then
-      perform ops.raise_alarm('message_dead', fail.id::text,
-        jsonb_build_object('kind', v_message.kind, 'error', fail.error));
+    v_wait := case when not fail.final then messages.next_attempt(v_message.channel, v_message.attempts) end;
+    update messages.outbox o
+       set state = case when v_wait is null then 'dead' else 'queued' end,
+           due_at = ops.now() + greatest(v_wait, case when v_wait is not null then fail.retry_after end),
+           lease_token = null, leased_until = null, error = fail.error
+     where o.id = fail.id
+    returning o.state into fail.state;
+    if fail.unavailable and v_message.endpoint_id is not null then
+      fail.open := messages.endpoint_failed(v_message.endpoint_id, fail.error, fail.retry_after);
+    elsif fail.unavailable then
+      fail.open := messages.channel_failed(v_message.channel, fail.error, fail.retry_after);
+    end if;
+    if fail.state = 'dead' then
+      perform messages.bury(fail.id, v_message.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id, fail.error,
+        exhausted => not fail.final);
     end if;
     return;
   end if;

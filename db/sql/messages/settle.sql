@@ -1,5 +1,5 @@
--- messages.settle: a claimed message was delivered. Guarantees: only the claim's holder settles it; anyone else, and a second
--- time, changes nothing. Answers the state that it has. Refuses: not_found. Callers: worker
+-- messages.settle: messages.settle_many of one, as the Worker of the release before calls it. Answers the state that it has.
+-- Refuses: not_found. Callers: worker
 create or replace function messages.settle(
   inout id uuid,
   token uuid,
@@ -8,13 +8,7 @@ create or replace function messages.settle(
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  update messages.outbox o
-     set state = 'delivered', due_at = null, lease_token = null, leased_until = null, error = null, settled_at = ops.now()
-   where o.id = settle.id and o.lease_token = settle.token and o.state = 'sending'
-  returning o.state into settle.state;
-  if found then
-    return;
-  end if;
+  perform messages.settle_many(array[settle.id], array[settle.token]);
   select o.state into settle.state from messages.outbox o where o.id = settle.id;
   if not found then
     perform ops.refuse('not_found');

@@ -23,7 +23,7 @@ export const outbox: Mutation[] = [
   {
     guard: "a message is claimed by one Worker at a time",
     routine: "messages.claim",
-    changes: [["and o.due_at <= (select ops.now())", ""]],
+    changes: [["and o.due_at <= v_now", ""]],
     probe: async (lab) => {
       const { channel } = await claimed(lab);
       expect((await claim(lab, channel)).ids).toEqual([]);
@@ -31,8 +31,8 @@ export const outbox: Mutation[] = [
   },
   {
     guard: "a message is settled by whoever has the claim",
-    routine: "messages.settle",
-    changes: [["and o.lease_token = settle.token", ""]],
+    routine: "messages.settle_many",
+    changes: [["and o.lease_token = (settle_many.tokens)[array_position(settle_many.ids, o.id)]", ""]],
     probe: async (lab) => {
       const { id } = await claimed(lab);
       expect(await call(lab.db, "messages.settle", { id, token: randomUUID() })).toMatchObject({ state: "sending" });
@@ -51,7 +51,7 @@ export const outbox: Mutation[] = [
   {
     guard: "a message that nobody could send is dead",
     routine: "messages.claim",
-    changes: [["v_message.attempts >= 14 and", "false and"]],
+    changes: [["elsif v_message.state = 'sending' and", "elsif false and"]],
     probe: async (lab) => {
       const { channel, id } = await claimed(lab);
       await lab.db.query("update messages.outbox set attempts = 14, due_at = ops.now() where id = $1", [id]);

@@ -1,0 +1,11 @@
+-- messages.endpoint_takes: does this endpoint still hear? Not once it is disabled or deleted. Callers: messages.still_holds
+create or replace function messages.endpoint_takes(endpoint_id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  return exists (
+    select from messages.endpoint e
+     where e.id = endpoint_takes.endpoint_id and e.disabled_at is null and e.deleted_at is null);
+end
+$$;

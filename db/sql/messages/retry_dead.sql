@@ -1,0 +1,46 @@
+-- messages.retry_dead: a person has the dead messages of a channel sent again, the oldest 1,000 at most: their tries begin anew, and its circuit
+-- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close.
+-- Refuses: not_found (no message was ever for this channel).
+-- Locks: the messages, SKIP LOCKED; then the channel. Callers: worker
+create or replace function messages.retry_dead(
+  inout channel text,
+  caused_by text,
+  out retried integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_id uuid;
+begin
+  if not exists (select from messages.outbox o where o.channel = retry_dead.channel)
+     and not exists (select from messages.channel c where c.name = retry_dead.channel) then
+    perform ops.refuse('not_found');
+  end if;
+  with dead as materialized (
+    select o.id from messages.outbox o
+     where o.channel = retry_dead.channel and o.state = 'dead'
+     order by o.id
+     limit 1000
+       for no key update skip locked
+  ), again as (
+    update messages.outbox o set state = 'queued', due_at = ops.now(), attempts = 0, settled_at = null
+      from dead where o.id = dead.id
+    returning o.id
+  )
+  select coalesce(array_agg(a.id order by a.id), '{}') into v_ids from again a;
+  retry_dead.retried := cardinality(v_ids);
+  retry_dead.more := retry_dead.retried = 1000;
+  perform messages.recovered(array[retry_dead.channel], null);
+  if retry_dead.retried > 0 then
+    foreach v_id in array v_ids loop
+      perform ops.close_alarm('message_dead', v_id::text);
+    end loop;
+    perform ops.close_alarm('messages_dead', retry_dead.channel);
+    perform ops.record_change(
+      workspace_id => null, actor => retry_dead.caused_by, action => 'channel.retry',
+      subject => 'channel:' || retry_dead.channel, detail => jsonb_build_object('retried', retry_dead.retried));
+  end if;
+end
+$$;

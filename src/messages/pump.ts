@@ -1,0 +1,197 @@
+import * as z from "zod";
+import { routine } from "../db/routine.ts";
+import { instant } from "../http/time.ts";
+import { describe } from "../http/request.ts";
+import { Refused, Unavailable } from "../outside/peer.ts";
+import type { Done, Shift } from "../sweeps/shift.ts";
+import type { Sweep } from "../sweeps/sweep.ts";
+import type { Courier, Delivery, Send } from "./courier.ts";
+import { Settling } from "./settling.ts";
+
+/** Messages of one claim. */
+const batch = 25;
+
+/** Longer than a run's budget and its last message's time limit together: who took this long has died. */
+const usualLease = "2 minutes";
+
+/** Of one channel at once: of the four that a tick has for the outside, one is always another channel's. */
+const inFlight = 3;
+
+/** To one endpoint at once: one that hangs does not take all that its channel has. */
+const inFlightOfEndpoint = 2;
+
+const budget_ms = 15_000;
+
+const claimCall = routine({
+  name: "messages.claim",
+  context: {},
+  args: z.strictObject({ channel: z.string(), batch: z.int(), lease: z.string() }),
+  result: z.object({
+    ids: z.array(z.string()),
+    kinds: z.array(z.string()),
+    bodies: z.array(z.record(z.string(), z.unknown())),
+    tokens: z.array(z.string()),
+    attempts: z.array(z.int()),
+    workspace_ids: z.array(z.string().nullable()),
+    contact_ids: z.array(z.string().nullable()),
+    endpoint_ids: z.array(z.string().nullable()),
+    created_ats: z.array(instant),
+    examined: z.int(),
+    careful: z.boolean(),
+  }),
+});
+
+const settleManyCall = routine({
+  name: "messages.settle_many",
+  context: {},
+  args: z.strictObject({ ids: z.array(z.string()), tokens: z.array(z.string()) }),
+  result: z.object({ settled: z.array(z.string()), lost: z.int() }),
+});
+
+const giveBackCall = routine({
+  name: "messages.give_back",
+  context: {},
+  args: z.strictObject({ ids: z.array(z.string()), tokens: z.array(z.string()) }),
+  result: z.object({ given: z.int(), lost: z.int() }),
+});
+
+const failCall = routine({
+  name: "messages.fail",
+  context: {},
+  args: z.strictObject({
+    id: z.string(),
+    token: z.string(),
+    error: z.string(),
+    final: z.boolean(),
+    retry_after: z.string().nullable(),
+    unavailable: z.boolean(),
+  }),
+  result: z.object({ id: z.string(), state: z.string(), open: z.boolean() }),
+});
+
+/**
+ * Declares the sweep that delivers a channel, within a minute of what caused a message: claim, send, settle by token. What the budget
+ * or an opened circuit cuts off is given back.
+ */
+export function courierSweep<Account>(name: string, courier: Courier<Account>): Sweep {
+  const settle = courier.settle ?? settleManyCall;
+  return {
+    name,
+    interval_seconds: 60,
+    batch,
+    budget_ms,
+    calls: [claimCall, settle, failCall, giveBackCall, ...(courier.calls ?? [])],
+    work: async (shift) => {
+      const account = courier.account(shift.settings);
+      return account === null ? { processed: 0, failed: 0, more: false } : deliver(shift, courier, account);
+    },
+  };
+}
+
+/** One batch: right at none, one or many at once. */
+async function deliver<Account>(shift: Shift, courier: Courier<Account>, account: Account): Promise<Done> {
+  const { channel, lease = usualLease, settle = settleManyCall } = courier;
+  const claimed = await shift.call(claimCall, { channel, batch, lease });
+  const waiting = deliveriesOf(claimed);
+  const settling = new Settling((ids, tokens) => shift.call(settle, { ids, tokens }));
+  const done: Done = { processed: claimed.examined - waiting.length, failed: 0, more: claimed.examined === batch };
+  const busy = new Map<string, number>();
+  const settled: Promise<void>[] = [];
+  /** Endpoints, or the channel itself (null), that nothing is to be sent to now. */
+  const closed = new Set<string | null>();
+  if (waiting.length > 0) {
+    const send = await courier.sender(shift, account, waiting);
+    await Promise.all(Array.from({ length: claimed.careful ? 1 : inFlight }, () => worker(send)));
+  }
+  await Promise.all(settled);
+  if (waiting.length > 0) {
+    await shift.call(giveBackCall, { ids: waiting.map(({ id }) => id), tokens: waiting.map(({ token }) => token) });
+  }
+  return { ...done, more: done.more && !closed.has(null) };
+
+  async function worker(send: Send): Promise<void> {
+    for (let next = take(); next !== null; next = take()) {
+      const lane = next.endpoint_id ?? "";
+      busy.set(lane, (busy.get(lane) ?? 0) + 1);
+      await one(send, next);
+      busy.set(lane, (busy.get(lane) ?? 0) - 1);
+    }
+  }
+
+  /** The next that may be sent now; null: none, or the budget is over. */
+  function take(): Delivery | null {
+    if (shift.over() || closed.has(null)) return null;
+    const at = waiting.findIndex(
+      ({ endpoint_id }) =>
+        endpoint_id === null || (!closed.has(endpoint_id) && (busy.get(endpoint_id) ?? 0) < inFlightOfEndpoint),
+    );
+    return at === -1 ? null : (waiting.splice(at, 1)[0] ?? null);
+  }
+
+  /** Its failure is logged and counted, and never ends the run: by its lease or its back-off it comes again. */
+  async function one(send: Send, delivery: Delivery): Promise<void> {
+    try {
+      await shift.ask(() => send(delivery));
+    } catch (error) {
+      count(delivery, error);
+      await fail(delivery, error).catch((lost: unknown) => count(delivery, lost, 0));
+      return;
+    }
+    // The next one does not wait for this.
+    settled.push(
+      settling.add(delivery.id, delivery.token).then(
+        () => void (done.processed += 1),
+        (error: unknown) => count(delivery, error),
+      ),
+    );
+  }
+
+  async function fail({ id, token, endpoint_id }: Delivery, error: unknown): Promise<void> {
+    const retry_after = error instanceof Unavailable ? error.retry_after : null;
+    const { open } = await shift.call(failCall, {
+      id,
+      token,
+      error: described(error),
+      final: error instanceof Refused,
+      retry_after: retry_after === null ? null : `${retry_after} seconds`,
+      unavailable: error instanceof Unavailable,
+    });
+    if (open) closed.add(endpoint_id);
+  }
+
+  function count({ id, kind }: Delivery, error: unknown, failures = 1): void {
+    done.failed += failures;
+    console.error(JSON.stringify({ sweep: shift.name, item: id, kind, error: describe(error) }));
+  }
+}
+
+/** What is kept of a failure, for who looks at the message: the peer's word for it, and no stack of ours. */
+function described(error: unknown): string {
+  const text = error instanceof Refused || error instanceof Unavailable ? error.message : describe(error);
+  return text.slice(0, 2000);
+}
+
+function deliveriesOf(claimed: z.infer<typeof claimCall.result>): Delivery[] {
+  return claimed.ids.map((id, i) => {
+    const [token, kind, body, created_at] = [
+      claimed.tokens[i],
+      claimed.kinds[i],
+      claimed.bodies[i],
+      claimed.created_ats[i],
+    ];
+    if (token === undefined || kind === undefined || body === undefined || created_at === undefined) {
+      throw new Error(`the claim of ${id} is not whole`);
+    }
+    return {
+      id,
+      token,
+      kind,
+      body,
+      attempts: claimed.attempts[i] ?? 1,
+      workspace_id: claimed.workspace_ids[i] ?? null,
+      contact_id: claimed.contact_ids[i] ?? null,
+      endpoint_id: claimed.endpoint_ids[i] ?? null,
+      created_at,
+    };
+  });
+}
