@@ -6,7 +6,7 @@ const state = z.enum(["queued", "sending", "delivered", "dead", "canceled"]);
 
 export type MessageState = z.infer<typeof state>;
 
-const name = z.string().regex(/^[a-z][a-z0-9_.]{0,63}$/);
+const name = z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,63}$/);
 
 export const messagesQuery = z.strictObject({
   ...pageQuery,

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { routine } from "../db/routine.ts";
 import { instant } from "../http/time.ts";
-import { describe } from "../http/request.ts";
+import { describe, redact } from "../http/request.ts";
 import { Refused, Unavailable } from "../outside/peer.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
 import type { Sweep } from "../sweeps/sweep.ts";
@@ -161,14 +161,15 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
 
   function count({ id, kind }: Delivery, error: unknown, failures = 1): void {
     done.failed += failures;
-    console.error(JSON.stringify({ sweep: shift.name, item: id, kind, error: describe(error) }));
+    console.error(JSON.stringify({ sweep: shift.name, item: id, kind, error: described(error) }));
   }
 }
 
-/** What is kept of a failure, for who looks at the message: the peer's word for it, and no stack of ours. */
+/** What is kept and logged of a failure: the peer's word for it, and no stack of ours; of a fault of ours, all of it. */
 function described(error: unknown): string {
-  const text = error instanceof Refused || error instanceof Unavailable ? error.message : describe(error);
-  return text.slice(0, 2000);
+  const expected = error instanceof Refused || error instanceof Unavailable;
+  const cause = expected && error.cause instanceof Error ? `: ${redact(error.cause.message)}` : "";
+  return (expected ? `${redact(error.message)}${cause}` : describe(error)).slice(0, 2000);
 }
 
 function deliveriesOf(claimed: z.infer<typeof claimCall.result>): Delivery[] {

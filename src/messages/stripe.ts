@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { StripeAccount } from "../env.ts";
 import { Problem } from "../http/problem.ts";
-import { redact } from "../http/request.ts";
 import { Refused, Unavailable } from "../outside/peer.ts";
 import { undoSubscription } from "../outside/stripe/undo.ts";
 import type { Courier, Delivery } from "./courier.ts";
@@ -26,7 +25,6 @@ async function send(account: StripeAccount, { kind, body }: Delivery): Promise<v
     await undoSubscription(account, data.body.subscription);
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== "provider_unavailable") throw error;
-    const said = error.cause instanceof Error ? redact(error.cause.message) : "";
-    throw new Unavailable(`${error.code}: ${said}`, null, { cause: error });
+    throw new Unavailable(error.code, null, { cause: error.cause });
   }
 }

@@ -217,6 +217,9 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
     );
   }
   await check("retryMessage", `/v1/messages/${message?.id}/retry`, {});
+  await db.query("select messages.claim('none', 1, '1 minute')");
+  await check("listChannels", "/v1/channels");
+  await check("retryChannel", "/v1/channels/none/retry", {});
   await check("getHealth", "/health");
   await check("getReadiness", "/ready");
   expect([...seen].toSorted((a, b) => a.localeCompare(b))).toEqual(

@@ -5,8 +5,8 @@ import { z } from "zod";
 
 /** Something that the Worker asked of the outside. */
 export interface Step {
-  side: "database" | "stripe";
-  /** The routine that was called (`payments.start_checkout`), `read`, or the call of Stripe's (`POST /v1/customers`). */
+  side: "database" | "stripe" | "peer";
+  /** The routine that was called (`payments.start_checkout`), `read`, or what was asked of the other side (`POST /v1/customers`). */
   what: string;
 }
 
@@ -97,7 +97,7 @@ export class Wires {
 
   async #pass(side: Step["side"], target: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bytesOf(request);
-    const step = { side, what: side === "stripe" ? `${request.method} ${pathOf(request)}` : routineOf(body) };
+    const step = { side, what: side === "database" ? routineOf(body) : `${request.method} ${pathOf(request)}` };
     this.steps.push(step);
     if (this.#down) {
       response.destroy();

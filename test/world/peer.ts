@@ -61,7 +61,13 @@ export async function startPeer({ port = 0, handle, limit = 5_000_000 }: PeerOpt
   const server = createServer((incoming, response) => {
     open += 1;
     most = Math.max(most, open);
-    response.once("close", () => (open -= 1));
+    let over = false;
+    const end = (): void => {
+      if (!over) open -= 1;
+      over = true;
+    };
+    // A client that has the answer may ask again before the connection's end is told here.
+    response.once("finish", end).once("close", end);
     void answer(incoming, response).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(error instanceof Error ? error.message : String(error));

@@ -1,4 +1,5 @@
 -- messages.recovered: these channels and endpoints took a message: the circuits of those that had failed close, and so do their alarms.
+-- Who asked to wait is waited for all the same: what was taken may have been on its way by then.
 -- Locks: their rows, in order, only of those that had failed. Callers: messages.settle_many, messages.settle
 create or replace function messages.recovered(channels text[], endpoint_ids uuid[])
   returns void
@@ -14,7 +15,8 @@ begin
        order by c.name
          for no key update
     )
-    update messages.channel c set failures = 0, open_until = null, error = null, changed_at = ops.now()
+    update messages.channel c
+       set failures = 0, open_until = case when c.failures < 5 then c.open_until end, error = null, changed_at = ops.now()
       from failed where c.name = failed.name
     returning c.name
   loop
@@ -27,7 +29,8 @@ begin
        order by e.id
          for no key update
     )
-    update messages.endpoint e set failures = 0, open_until = null, error = null, failing_since = null
+    update messages.endpoint e
+       set failures = 0, open_until = case when e.failures < 5 then e.open_until end, error = null, failing_since = null
       from failed where e.id = failed.id
     returning e.id
   loop

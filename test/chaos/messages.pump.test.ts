@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, describe, expect, vi } from "vitest";
+import { Pumping } from "../support/pumping.ts";
+import { test as inSql } from "../support/sql.ts";
+import type { Behaviour } from "../world/peer.ts";
+
+const test = inSql.extend("pumping", async ({ database }, { onCleanup }) => {
+  const pumping = await Pumping.open(database);
+  onCleanup(() => pumping.stop());
+  return pumping;
+});
+
+const logged = vi.fn<(line: string) => void>();
+beforeEach(() => {
+  logged.mockReset();
+  vi.spyOn(console, "error").mockImplementation(logged);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const keys = ["a", "b", "c", "d"];
+
+/** Lets leases and back-offs run out, and pumps until nothing is open. */
+async function mend(pumping: Pumping, db: { query(sql: string): Promise<unknown> }): Promise<void> {
+  pumping.wires.mend();
+  pumping.peer.behave("ok");
+  for (
+    let rounds = 0;
+    (await pumping.kept()).some(({ state }) => state === "queued" || state === "sending");
+    rounds += 1
+  ) {
+    expect(rounds).toBeLessThan(20);
+    await db.query("update ops.clock set clock_offset = clock_offset + interval '31 minutes'");
+    await pumping.pump();
+  }
+}
+
+describe("D24 a pump that is killed", () => {
+  // What it asks for outside, in order: claim, four sends, and settles that gather.
+  const steps = ["messages.claim", "POST /told", "messages.settle_many"];
+
+  for (const what of steps) {
+    for (const when of ["before", "after"] as const) {
+      for (const nth of what === "POST /told" ? [1, 2, 3, 4] : [1]) {
+        test(`${when} ${what} ${nth}: what it had claimed goes out by its lease, and only what was unknown twice`, async ({
+          pumping,
+          db,
+        }) => {
+          await pumping.enqueue(...keys);
+          const trip = pumping.wires.trip({ nth, when, how: "dead", of: (step) => step.what === what });
+          await pumping.pump().catch(() => undefined);
+          expect(trip.done).toBe(true);
+          const before = [...pumping.did];
+          await mend(pumping, db);
+          expect((await pumping.kept()).map(({ state }) => state)).toEqual(keys.map(() => "delivered"));
+          expect([...new Set(pumping.did)].toSorted()).toEqual(keys);
+          const again = pumping.did.slice(before.length);
+          // Sent again is only what was sent and could not be settled: three are in flight.
+          expect(again.filter((key) => before.includes(key)).length).toBeLessThanOrEqual(
+            what === "messages.claim" ? 0 : 4,
+          );
+          const count = pumping.did.length;
+          await mend(pumping, db);
+          await pumping.pump();
+          expect(pumping.did).toHaveLength(count);
+        });
+      }
+    }
+  }
+});
+
+describe("a peer", () => {
+  test.for<[Behaviour, number]>([
+    ["error", 0],
+    ["throttled", 0],
+    ["redirect", 0],
+    ["silent", 0],
+    ["cut", 1],
+    ["slow", 1],
+    ["huge", 1],
+  ])(
+    "D21 that is %s once has the message again later, and each failure is counted and kept",
+    async ([behaviour, does], { pumping, db }) => {
+      await pumping.enqueue(...keys);
+      pumping.peer.behave(behaviour, 1);
+      const run = await pumping.pump({ timeout_ms: 500 });
+      expect(run.failed).toBe(1);
+      expect(logged).toHaveBeenCalledOnce();
+      const failed = (await pumping.kept()).filter(({ state }) => state === "queued");
+      expect(failed.filter(({ error }) => error !== null)).toHaveLength(1);
+      await mend(pumping, db);
+      expect((await pumping.kept()).map(({ state }) => state)).toEqual(keys.map(() => "delivered"));
+      expect(pumping.did).toHaveLength(keys.length + does);
+      expect([...new Set(pumping.did)].toSorted()).toEqual(keys);
+    },
+  );
+
+  test("that asks to wait is left alone for as long, and it is no fault of the messages'", async ({ pumping, db }) => {
+    await pumping.enqueue(...keys);
+    pumping.peer.behave("throttled", 1);
+    await pumping.pump();
+    expect(await pumping.circuit()).toMatchObject({ open_seconds: 30 });
+    const asked = pumping.peer.requests.length;
+    await pumping.pump();
+    expect(pumping.peer.requests).toHaveLength(asked);
+    await db.query("update ops.clock set clock_offset = clock_offset + interval '2 minutes'");
+    await pumping.pump();
+    expect((await pumping.kept()).map(({ state }) => state)).toEqual(keys.map(() => "delivered"));
+    expect((await pumping.circuit())?.failures).toBe(0);
+  });
+
+  test("that fails five times in a row is left alone for a minute, then two, under one alarm, and tried with one message", async ({
+    pumping,
+    db,
+  }) => {
+    const alarm = async () =>
+      (
+        await db.query("select closed_at is null as open from ops.alarm where code = 'channel_down' and subject = $1", [
+          pumping.channel,
+        ])
+      ).rows;
+    await pumping.enqueue(...Array.from({ length: 40 }, (_, i) => `key ${i}`));
+    pumping.peer.behave("error");
+    await pumping.pump();
+    const first = pumping.peer.requests.length;
+    // Three are in flight when the fifth fails.
+    expect(first).toBeGreaterThanOrEqual(5);
+    expect(first).toBeLessThanOrEqual(7);
+    const opened = (await pumping.circuit())?.open_seconds ?? 0;
+    expect(opened).toBeGreaterThan(55);
+    expect(await alarm()).toEqual([{ open: true }]);
+    // What was not sent was no try.
+    expect((await pumping.kept()).filter(({ attempts }) => attempts === 0).length).toBe(40 - first);
+    await pumping.pump();
+    expect(pumping.peer.requests).toHaveLength(first);
+    await db.query("update ops.clock set clock_offset = clock_offset + make_interval(secs => $1)", [opened + 1]);
+    await pumping.pump();
+    expect(pumping.peer.requests).toHaveLength(first + 1);
+    expect((await pumping.circuit())?.open_seconds).toBeGreaterThan(opened);
+    pumping.peer.behave("ok");
+    await mend(pumping, db);
+    expect((await pumping.kept()).every(({ state }) => state === "delivered")).toBe(true);
+    expect(await alarm()).toEqual([{ open: false }]);
+  });
+
+  test("D16 that is slow does not hold a run beyond its budget: what it has not sent is given back, and was no try", async ({
+    pumping,
+  }) => {
+    await pumping.enqueue(...Array.from({ length: 25 }, (_, i) => `key ${i}`));
+    pumping.peer.behave("silent");
+    await pumping.pump({ budget_ms: 1, timeout_ms: 50 });
+    const kept = await pumping.kept();
+    expect(kept.filter(({ state }) => state === "sending")).toEqual([]);
+    expect(kept.filter(({ attempts }) => attempts > 0).length).toBe(pumping.peer.requests.length);
+  });
+});

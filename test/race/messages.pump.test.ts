@@ -1,0 +1,59 @@
+import { beforeEach, expect, vi } from "vitest";
+import { race, tally } from "../support/barrier.ts";
+import { Pumping } from "../support/pumping.ts";
+import { testRoutines, times } from "./arena.ts";
+
+const test = testRoutines.extend("pumping", async ({ database }, { onCleanup }) => {
+  const pumping = await Pumping.open(database);
+  onCleanup(() => pumping.stop());
+  return pumping;
+});
+
+beforeEach(() => {
+  const told = vi.spyOn(console, "error").mockReturnValue(undefined);
+  return () => told.mockRestore();
+});
+
+test.for([2, 4, 8])("D11 %i pumps at once deliver each message once, in few statements", async (n, { pumping }) => {
+  for (const round of times(3)) {
+    const keys = times(120).map((i) => `${round}-${i}`);
+    pumping.did.length = 0;
+    await pumping.enqueue(...keys);
+    const runs = await race(n, () => pumping.pump());
+    expect(runs.every(({ failed }) => failed === 0)).toBe(true);
+    expect(pumping.did.toSorted()).toEqual(keys.toSorted());
+  }
+  expect(tally((await pumping.kept()).map(({ state, attempts }) => `${state} ${attempts}`))).toEqual({
+    "delivered 1": 360,
+  });
+});
+
+test("D22 a pump has three requests in flight, and never a lock while it asks", async ({ pumping, db }) => {
+  await pumping.enqueue(...times(30).map(String));
+  pumping.peer.delay_ms = 20;
+  const running = pumping.pump();
+  await pumping.peer.came(3);
+  // D17: whoever wants these rows has them.
+  const { rows } = await db.query("select state from messages.outbox where channel = $1 for update nowait", [
+    pumping.channel,
+  ]);
+  expect(rows.filter(({ state }) => state === "sending")).toHaveLength(25);
+  expect(await running).toMatchObject({ processed: 30, failed: 0 });
+  expect(pumping.peer.mostOpen()).toBe(3);
+});
+
+test.for([2, 8])(
+  "%i pumps meet a channel that fails and recovers: nothing is lost, nothing is sent twice",
+  async (n, { pumping, db }) => {
+    const keys = times(60).map(String);
+    await pumping.enqueue(...keys);
+    pumping.peer.behave("error", 40);
+    for (let rounds = 0; (await pumping.kept()).some(({ state }) => state === "queued"); rounds += 1) {
+      expect(rounds).toBeLessThan(200);
+      await race(n, () => pumping.pump());
+      await db.query("update ops.clock set clock_offset = clock_offset + interval '31 minutes'");
+    }
+    expect(pumping.did.toSorted()).toEqual(keys.toSorted());
+    expect(await pumping.circuit()).toMatchObject({ failures: 0, open_seconds: null });
+  },
+);
