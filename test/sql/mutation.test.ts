@@ -3,6 +3,7 @@ import { unwatched } from "../support/sql.ts";
 import { access } from "./mutations/access.ts";
 import { accessKeys } from "./mutations/access_keys.ts";
 import { balance } from "./mutations/balance.ts";
+import { circuits } from "./mutations/circuits.ts";
 import { charging } from "./mutations/charging.ts";
 import { Lab, failureOf } from "./mutations/lab.ts";
 import { holds } from "./mutations/holds.ts";
@@ -40,6 +41,7 @@ test.for([
   ...balance,
   ...promo,
   ...charging,
+  ...circuits,
 ])("without it somebody notices: $guard", async (mutation, { lab }) => {
   await mutation.probe(lab);
   await lab.stands();
