@@ -10,7 +10,7 @@ drop function "messages"."enqueue"(text, text, uuid, text, jsonb, timestamptz);
 -- @drop routine messages.fail
 drop function "messages"."fail"(uuid, uuid, text, boolean);
 
--- @tables access.key, access.stray, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
+-- @tables access.key, access.stray, ledger.account, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -107,6 +107,8 @@ CREATE TABLE "messages"."webhook_event" (
 	CONSTRAINT "webhook_event_of_version_once" UNIQUE("type","resource","resource_version")
 );
 ALTER TABLE "payments"."purchase" DROP CONSTRAINT "purchase_provider_known";
+ALTER TABLE "ledger"."account" ADD COLUMN "low_at" "ledger"."amount";
+ALTER TABLE "ledger"."account" ADD COLUMN "lows" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "access"."key" ADD COLUMN "adds" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "messages"."outbox" ADD COLUMN "contact_id" uuid;
 ALTER TABLE "messages"."outbox" ADD COLUMN "endpoint_id" uuid;
@@ -114,6 +116,7 @@ ALTER TABLE "messages"."outbox" ADD COLUMN "broadcast_id" uuid;
 CREATE INDEX "broadcast_due" ON "messages"."broadcast" USING btree ("due_at","id") WHERE due_at is not null;
 CREATE INDEX "contact_of_channel" ON "messages"."contact" USING btree ("channel","id");
 CREATE INDEX "webhook_event_age" ON "messages"."webhook_event" USING btree ("created_at");
+CREATE INDEX "webhook_event_of_type" ON "messages"."webhook_event" USING btree ("type","id");
 CREATE INDEX "outbox_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","id") WHERE endpoint_id is not null;
 CREATE INDEX "outbox_due_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","due_at") WHERE endpoint_id is not null and due_at is not null;
 CREATE INDEX "outbox_of_broadcast" ON "messages"."outbox" USING btree ("broadcast_id","state") WHERE broadcast_id is not null;
@@ -136,6 +139,27 @@ end
 $$;
 revoke all on function "access"."still_wanted"(text, jsonb) from public, tollgate_worker;
 
+-- @routine access.tell_key
+-- access.tell_key: trigger function: tells the operator's endpoints what became of an access key: access.created, .activated, .revoked,
+-- .removed. The key itself is not told: whoever has it is let in. Callers: triggers
+create or replace function access.tell_key()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if messages.listens('access') then
+    perform messages.tell(
+      case new.state when 'pending' then 'access.created' when 'active' then 'access.activated'
+        when 'removing' then 'access.revoked' when 'removed' then 'access.removed' end,
+      new.workspace_id, new.id::text, new.version,
+      jsonb_build_object('state', new.state, 'subscription_id', new.subscription_id,
+        'activated_at', ops.utc(new.activated_at), 'revoked_at', ops.utc(new.revoked_at), 'removed_at', ops.utc(new.removed_at)));
+  end if;
+  return null;
+end
+$$;
+revoke all on function "access"."tell_key"() from public, tollgate_worker;
+
 -- @routine billing.notice_holds
 -- billing.notice_holds: is what a notice says of a subscription still so? That a period ends is said only while it is the current one.
 -- Callers: messages.still_holds
@@ -151,6 +175,129 @@ begin
 end
 $$;
 revoke all on function "billing"."notice_holds"(text, jsonb) from public, tollgate_worker;
+
+-- @routine billing.tell_subscriptions
+-- billing.tell_subscriptions: trigger function: tells the operator's endpoints what became of subscriptions, all that one statement
+-- wrote at once: subscription.created, .canceled (it is over), .renewed (a new period has begun; its state says whether it is paid),
+-- .updated (any other change that a customer could notice). Nothing is read where nobody listens. Callers: triggers
+create or replace function billing.tell_subscriptions()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_told record;
+begin
+  if not messages.listens('subscription') then
+    return null;
+  end if;
+  if tg_op = 'INSERT' then
+    select array_agg('subscription.created'::text) as types, array_agg(n.workspace_id) as workspaces, array_agg(n.id::text) as ids,
+           array_agg(n.version) as versions, array_agg(jsonb_build_object(
+             'state', n.state, 'collection', n.collection, 'plan', p.code, 'plan_version', p.number, 'quantity', n.quantity,
+             'current_period_start', ops.utc(n.current_period_start), 'current_period_end', ops.utc(n.current_period_end),
+             'trial_end', ops.utc(n.trial_end), 'cancel_at', ops.utc(n.cancel_at), 'ended_at', ops.utc(n.ended_at),
+             'ended_reason', n.ended_reason, 'auto_renew', n.auto_renew, 'superseded_by', n.superseded_by)) as data
+      into v_told
+      from new_rows n
+      left join billing.plan p on p.id = n.plan_id;
+  else
+    select array_agg(case
+             when o.ended_at is null and n.ended_at is not null then 'subscription.canceled'
+             when n.current_period_start > o.current_period_start and n.ended_at is null then 'subscription.renewed'
+             else 'subscription.updated' end) as types,
+           array_agg(n.workspace_id) as workspaces, array_agg(n.id::text) as ids, array_agg(n.version) as versions,
+           array_agg(jsonb_build_object(
+             'state', n.state, 'collection', n.collection, 'plan', p.code, 'plan_version', p.number, 'quantity', n.quantity,
+             'current_period_start', ops.utc(n.current_period_start), 'current_period_end', ops.utc(n.current_period_end),
+             'trial_end', ops.utc(n.trial_end), 'cancel_at', ops.utc(n.cancel_at), 'ended_at', ops.utc(n.ended_at),
+             'ended_reason', n.ended_reason, 'auto_renew', n.auto_renew, 'superseded_by', n.superseded_by)) as data
+      into v_told
+      from new_rows n
+      join old_rows o on o.id = n.id
+      left join billing.plan p on p.id = n.plan_id
+     where (o.state, o.plan_id, o.price_id, o.quantity, o.current_period_start, o.current_period_end, o.trial_end, o.cancel_at,
+            o.ended_at, o.next_price_id, o.next_quantity, o.auto_renew, o.superseded_by)
+       is distinct from
+           (n.state, n.plan_id, n.price_id, n.quantity, n.current_period_start, n.current_period_end, n.trial_end, n.cancel_at,
+            n.ended_at, n.next_price_id, n.next_quantity, n.auto_renew, n.superseded_by);
+  end if;
+  if v_told.types is not null then
+    perform messages.tell_many(v_told.types, v_told.workspaces, v_told.ids, v_told.versions, v_told.data);
+  end if;
+  return null;
+end
+$$;
+revoke all on function "billing"."tell_subscriptions"() from public, tollgate_worker;
+
+-- @routine ledger.set_low_mark
+-- ledger.set_low_mark: below how much an account is told to be low (null: never). One that is below already is told when it has
+-- been above, and falls again. Guarantees: an audit row in the same statement. Locks: the account. Callers: worker
+create or replace function ledger.set_low_mark(
+  owner_id uuid,
+  unit text,
+  inout below bigint,
+  caused_by text,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform ledger.lock_account(set_low_mark.owner_id, set_low_mark.unit);
+  update ledger.account a set low_at = set_low_mark.below
+   where a.owner_id = set_low_mark.owner_id and a.unit = set_low_mark.unit
+  returning a.available into strict set_low_mark.available;
+  perform ops.record_change(
+    workspace_id => set_low_mark.owner_id, actor => set_low_mark.caused_by, action => 'credits.low_mark',
+    subject => 'workspace:' || set_low_mark.owner_id,
+    detail => jsonb_build_object('unit', set_low_mark.unit, 'below', set_low_mark.below));
+end
+$$;
+revoke all on function "ledger"."set_low_mark"(uuid, text, bigint, text) from public, tollgate_worker;
+grant execute on function "ledger"."set_low_mark"(uuid, text, bigint, text) to tollgate_worker;
+
+-- @routine ledger.tell_hold
+-- ledger.tell_hold: trigger function: tells the operator's endpoints of a hold that ended by itself (hold.expired). Callers: triggers
+create or replace function ledger.tell_hold()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if messages.listens('hold') then
+    perform messages.tell('hold.expired', new.owner_id, new.id::text, new.version,
+      jsonb_build_object('state', new.state, 'unit', new.unit, 'amount', new.amount, 'reason', new.reason,
+        'expires_at', ops.utc(new.expires_at), 'ended_at', ops.utc(new.ended_at)));
+  end if;
+  return null;
+end
+$$;
+revoke all on function "ledger"."tell_hold"() from public, tollgate_worker;
+
+-- @routine ledger.tell_low
+-- ledger.tell_low: trigger function, at the transaction's end: tells the operator's endpoints of an account that has fallen below
+-- its mark (credits.low) and is still there: what expired and was given anew in one transaction is not low. Once for each fall, and once
+-- for several in one transaction. Locks: the account, which the transaction has written. Callers: triggers
+create or replace function ledger.tell_low()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_account record;
+begin
+  if not messages.listens('credits') then
+    return null;
+  end if;
+  update ledger.account a set lows = a.lows + 1
+   where a.owner_id = new.owner_id and a.unit = new.unit and a.available < a.low_at and a.lows = new.lows
+  returning a.available, a.held, a.debt, a.low_at, a.lows into v_account;
+  if found then
+    perform messages.tell('credits.low', new.owner_id, new.owner_id::text, v_account.lows,
+      jsonb_build_object('unit', new.unit, 'below', v_account.low_at, 'available', v_account.available, 'held', v_account.held,
+        'debt', v_account.debt));
+  end if;
+  return null;
+end
+$$;
+revoke all on function "ledger"."tell_low"() from public, tollgate_worker;
 
 -- @routine messages.attend
 -- messages.attend: somebody asks for a channel's messages: from now on it counts among those that this deployment delivers. Answers how it
@@ -212,6 +359,69 @@ begin
 end
 $$;
 revoke all on function "messages"."bury"(uuid, text, text, uuid, uuid, text, boolean) from public, tollgate_worker;
+
+-- @routine messages.change_endpoint
+-- messages.change_endpoint: another address, description or choice of types (null: as it is), and whether it is told anything at all.
+-- Enabled, or at another address, it begins anew: its failures are forgotten, and its alarms close.
+-- Guarantees: an audit row in the same statement. Refuses: not_found (also of one that was deleted).
+-- Locks: the endpoint. Callers: worker
+create or replace function messages.change_endpoint(
+  inout id uuid,
+  inout url text,
+  inout description text,
+  inout events text[],
+  enabled boolean,
+  caused_by text,
+  out disabled_at timestamptz,
+  out disabled_reason text,
+  out failing_since timestamptz,
+  out error text,
+  out secret_old_until timestamptz,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_anew boolean;
+begin
+  select change_endpoint.enabled and e.disabled_at is not null or change_endpoint.url <> e.url into v_anew
+    from messages.endpoint e
+   where e.id = change_endpoint.id and e.deleted_at is null
+     for no key update;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  update messages.endpoint e
+     set url = coalesce(change_endpoint.url, e.url),
+         description = coalesce(change_endpoint.description, e.description),
+         events = coalesce(change_endpoint.events, e.events),
+         disabled_at = case when change_endpoint.enabled then null
+           when not change_endpoint.enabled then coalesce(e.disabled_at, ops.now()) else e.disabled_at end,
+         disabled_reason = case when change_endpoint.enabled then null
+           when not change_endpoint.enabled then coalesce(e.disabled_reason, 'operator') else e.disabled_reason end,
+         failures = case when v_anew then 0 else e.failures end,
+         open_until = case when not coalesce(v_anew, false) then e.open_until end,
+         failing_since = case when not coalesce(v_anew, false) then e.failing_since end,
+         error = case when not coalesce(v_anew, false) then e.error end
+   where e.id = change_endpoint.id
+  returning e.url, e.description, e.events, e.disabled_at, e.disabled_reason, e.failing_since, e.error,
+            case when e.secret_old_until > ops.now() then e.secret_old_until end, e.created_at
+       into change_endpoint.url, change_endpoint.description, change_endpoint.events, change_endpoint.disabled_at,
+            change_endpoint.disabled_reason, change_endpoint.failing_since, change_endpoint.error,
+            change_endpoint.secret_old_until, change_endpoint.created_at;
+  if v_anew then
+    perform ops.close_alarm('endpoint_disabled', change_endpoint.id::text);
+    perform ops.close_alarm('endpoint_failing', change_endpoint.id::text);
+  end if;
+  perform ops.record_change(
+    workspace_id => null, actor => change_endpoint.caused_by, action => 'webhook_endpoint.change',
+    subject => 'webhook_endpoint:' || change_endpoint.id,
+    detail => jsonb_build_object('url', change_endpoint.url, 'events', change_endpoint.events,
+      'enabled', change_endpoint.disabled_at is null));
+end
+$$;
+revoke all on function "messages"."change_endpoint"(uuid, text, text, text[], boolean, text) from public, tollgate_worker;
+grant execute on function "messages"."change_endpoint"(uuid, text, text, text[], boolean, text) to tollgate_worker;
 
 -- @routine messages.channel_failed
 -- messages.channel_failed: a channel did not take a message, for a reason of its own. After five in a row, or where it asked to wait, its circuit
@@ -350,22 +560,111 @@ end
 $$;
 revoke all on function "messages"."contact_takes"(uuid, text) from public, tollgate_worker;
 
+-- @routine messages.create_endpoint
+-- messages.create_endpoint: an address of the operator's that is told of events of these types from now on.
+-- Guarantees: an audit row in the same statement. Whether the address may be asked at all is the caller's to know.
+-- Callers: worker
+create or replace function messages.create_endpoint(
+  inout url text,
+  inout description text,
+  inout events text[],
+  caused_by text,
+  out id uuid,
+  out secret_number integer,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  create_endpoint.id := uuidv7();
+  create_endpoint.secret_number := 1;
+  create_endpoint.created_at := ops.now();
+  insert into messages.endpoint (id, url, description, events, secret_number, created_at)
+  values (create_endpoint.id, create_endpoint.url, create_endpoint.description, create_endpoint.events,
+          create_endpoint.secret_number, create_endpoint.created_at);
+  perform ops.record_change(
+    workspace_id => null, actor => create_endpoint.caused_by, action => 'webhook_endpoint.create',
+    subject => 'webhook_endpoint:' || create_endpoint.id,
+    detail => jsonb_build_object('url', create_endpoint.url, 'events', create_endpoint.events));
+end
+$$;
+revoke all on function "messages"."create_endpoint"(text, text, text[], text) from public, tollgate_worker;
+grant execute on function "messages"."create_endpoint"(text, text, text[], text) to tollgate_worker;
+
+-- @routine messages.delete_endpoint
+-- messages.delete_endpoint: an endpoint is told nothing any more, neither what waits. Its log stays. Doing it again changes nothing.
+-- Guarantees: an audit row in the same statement, once; its alarms close. Refuses: not_found.
+-- Locks: the endpoint. Callers: worker
+create or replace function messages.delete_endpoint(
+  inout id uuid,
+  caused_by text,
+  out deleted_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update messages.endpoint e set deleted_at = ops.now()
+   where e.id = delete_endpoint.id and e.deleted_at is null
+  returning e.deleted_at into delete_endpoint.deleted_at;
+  if found then
+    perform ops.close_alarm('endpoint_disabled', delete_endpoint.id::text);
+    perform ops.close_alarm('endpoint_failing', delete_endpoint.id::text);
+    perform ops.record_change(
+      workspace_id => null, actor => delete_endpoint.caused_by, action => 'webhook_endpoint.delete',
+      subject => 'webhook_endpoint:' || delete_endpoint.id, detail => '{}');
+    return;
+  end if;
+  select e.deleted_at into delete_endpoint.deleted_at from messages.endpoint e where e.id = delete_endpoint.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "messages"."delete_endpoint"(uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."delete_endpoint"(uuid, text) to tollgate_worker;
+
+-- @routine messages.disable_endpoint
+-- messages.disable_endpoint: an endpoint is told nothing any more until a person enables it: it says that it is gone (`gone`), or nothing
+-- could be delivered to it for long (`failing`). Under an alarm, which stands for that of its failing. What waits for it is canceled when it
+-- is claimed. Disabled already, or deleted, it stays as it is. Locks: the endpoint. Callers: messages.fail, messages.endpoint_failed
+create or replace function messages.disable_endpoint(endpoint_id uuid, reason text, error text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update messages.endpoint e
+     set disabled_at = ops.now(), disabled_reason = disable_endpoint.reason, error = disable_endpoint.error
+   where e.id = disable_endpoint.endpoint_id and e.disabled_at is null and e.deleted_at is null;
+  if found then
+    perform ops.raise_alarm('endpoint_disabled', disable_endpoint.endpoint_id::text,
+      jsonb_build_object('reason', disable_endpoint.reason, 'error', disable_endpoint.error));
+    perform ops.close_alarm('endpoint_failing', disable_endpoint.endpoint_id::text);
+  end if;
+end
+$$;
+revoke all on function "messages"."disable_endpoint"(uuid, text, text) from public, tollgate_worker;
+
 -- @routine messages.endpoint_failed
--- messages.endpoint_failed: messages.channel_failed, of one of the operator's endpoints. Locks: the endpoint's row. Callers: messages.fail
+-- messages.endpoint_failed: messages.channel_failed, of one of the operator's endpoints. One that took nothing for five days, the time
+-- in which a message is given up and more, is disabled. Locks: the endpoint's row. Callers: messages.fail
 create or replace function messages.endpoint_failed(endpoint_id uuid, error text, retry_after interval)
   returns boolean
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_now timestamptz := ops.now();
-  v_open_until timestamptz;
+  v_endpoint record;
 begin
   update messages.endpoint e
      set failures = e.failures + 1, error = endpoint_failed.error, failing_since = coalesce(e.failing_since, v_now),
          open_until = greatest(e.open_until, v_now + messages.rest_of(e.failures + 1, endpoint_failed.retry_after))
    where e.id = endpoint_failed.endpoint_id
-  returning e.open_until into v_open_until;
-  return coalesce(v_open_until > v_now, false);
+  returning e.open_until, e.failing_since into v_endpoint;
+  if v_endpoint.failing_since <= v_now - interval '5 days' then
+    perform messages.disable_endpoint(endpoint_failed.endpoint_id, 'failing', endpoint_failed.error);
+    return true;
+  end if;
+  return coalesce(v_endpoint.open_until > v_now, false);
 end
 $$;
 revoke all on function "messages"."endpoint_failed"(uuid, text, interval) from public, tollgate_worker;
@@ -389,10 +688,11 @@ $$;
 revoke all on function "messages"."endpoint_free"(uuid, boolean) from public, tollgate_worker;
 
 -- @routine messages.endpoint_takes
--- messages.endpoint_takes: does this endpoint still hear? Not once it is disabled or deleted. Callers: messages.still_holds
+-- messages.endpoint_takes: is an endpoint still to be told anything? One that was disabled or deleted is not.
+-- Callers: messages.still_holds
 create or replace function messages.endpoint_takes(endpoint_id uuid)
   returns boolean
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return exists (
@@ -432,7 +732,8 @@ revoke all on function "messages"."enqueue"(text, text, uuid, text, jsonb, times
 -- @routine messages.fail
 -- messages.fail: a claimed message could not be delivered: it is due again later (messages.next_attempt, and not before `retry_after`), or,
 -- when `final` or after its last try, dead under an alarm. `unavailable`: that was not the message's fault but the channel's, or its
--- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `open`: nothing is to be sent there now.
+-- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled. `open`:
+-- nothing is to be sent there now.
 -- Guarantees: only the claim's holder says so. Refuses: not_found.
 -- Locks: the message, then its endpoint or channel. Callers: worker
 create or replace function messages.fail(
@@ -443,7 +744,8 @@ create or replace function messages.fail(
   out state text,
   retry_after interval default null,
   unavailable boolean default false,
-  out open boolean
+  out open boolean,
+  gone boolean default false
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -469,7 +771,10 @@ begin
     elsif fail.unavailable then
       fail.open := messages.channel_failed(v_message.channel, fail.error, fail.retry_after);
     end if;
-    if fail.state = 'dead' then
+    if fail.gone and v_message.endpoint_id is not null then
+      perform messages.disable_endpoint(v_message.endpoint_id, 'gone', fail.error);
+      fail.open := true;
+    elsif fail.state = 'dead' then
       perform messages.bury(fail.id, v_message.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id, fail.error,
         exhausted => not fail.final);
     end if;
@@ -481,8 +786,8 @@ begin
   end if;
 end
 $$;
-revoke all on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean) from public, tollgate_worker;
-grant execute on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean) to tollgate_worker;
+revoke all on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean) from public, tollgate_worker;
+grant execute on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean) to tollgate_worker;
 
 -- @routine messages.give_back
 -- messages.give_back: claimed messages were not sent: somebody else may, at once, and it was no try of theirs.
@@ -568,6 +873,23 @@ end
 $$;
 revoke all on function "messages"."lag_seconds"() from public, tollgate_worker;
 
+-- @routine messages.listens
+-- messages.listens: does any endpoint hear of events of this family (`subscription`, of `subscription.renewed`)? Cheap, and takes no
+-- lock: who tells asks it first, so that what nobody hears of costs nothing. Callers: every trigger that tells an event
+create or replace function messages.listens(family text)
+  returns boolean
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return exists (
+    select from messages.endpoint e
+     cross join unnest(e.events) heard
+     where e.disabled_at is null and e.deleted_at is null
+       and (heard = '*' or starts_with(heard, listens.family || '.')));
+end
+$$;
+revoke all on function "messages"."listens"(text) from public, tollgate_worker;
+
 -- @routine messages.next_attempt
 -- messages.next_attempt: how long a message waits after its nth try failed; null: it was the last. To an endpoint of the operator's as
 -- Standard Webhooks says (10 tries, three days); elsewhere a minute, two, four, … half a day, 14 tries, two days. A fifth more or less,
@@ -629,6 +951,105 @@ begin
 end
 $$;
 revoke all on function "messages"."recovered"(text[], uuid[]) from public, tollgate_worker;
+
+-- @routine messages.replay_endpoint
+-- messages.replay_endpoint: what could not be delivered to an endpoint (dead) since an instant is tried anew, the oldest first, a
+-- thousand a call: called again, it takes the next. Guarantees: an audit row in the same statement.
+-- Refuses: not_found (also of one that was deleted), endpoint_disabled. Locks: the messages, by id. Callers: worker
+create or replace function messages.replay_endpoint(
+  inout id uuid,
+  since timestamptz,
+  caused_by text,
+  out replayed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_disabled_at timestamptz;
+begin
+  select e.disabled_at into v_disabled_at
+    from messages.endpoint e
+   where e.id = replay_endpoint.id and e.deleted_at is null;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_disabled_at is not null then
+    perform ops.refuse('endpoint_disabled');
+  end if;
+  with dead as materialized (
+    select o.id from messages.outbox o
+     where o.channel = 'webhook' and o.state = 'dead' and o.endpoint_id = replay_endpoint.id
+       and o.created_at >= replay_endpoint.since
+     order by o.id
+     limit 1000
+       for no key update
+  )
+  update messages.outbox o set state = 'queued', due_at = (select ops.now()), attempts = 0, settled_at = null
+    from dead
+   where o.id = dead.id;
+  get diagnostics replay_endpoint.replayed = row_count;
+  replay_endpoint.more := replay_endpoint.replayed = 1000;
+  perform ops.record_change(
+    workspace_id => null, actor => replay_endpoint.caused_by, action => 'webhook_endpoint.replay',
+    subject => 'webhook_endpoint:' || replay_endpoint.id,
+    detail => jsonb_build_object('since', ops.utc(replay_endpoint.since), 'replayed', replay_endpoint.replayed));
+end
+$$;
+revoke all on function "messages"."replay_endpoint"(uuid, timestamptz, text) from public, tollgate_worker;
+grant execute on function "messages"."replay_endpoint"(uuid, timestamptz, text) to tollgate_worker;
+
+-- @routine messages.replay_event
+-- messages.replay_event: an operator has an event sent again: to one endpoint, whatever it listens to, or (null) to all that listen
+-- to its type. Guarantees: under the same id as the first time; an audit row in the same statement.
+-- Refuses: not_found (the event, or the endpoint: also one that was deleted), endpoint_disabled. Locks: the messages, by endpoint.
+-- Callers: worker
+create or replace function messages.replay_event(
+  inout id uuid,
+  endpoint_id uuid,
+  caused_by text,
+  out endpoint_ids uuid[],
+  out delivery_ids uuid[]
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_type text;
+  v_workspace_id uuid;
+  v_endpoint record;
+begin
+  select w.type, w.workspace_id into v_type, v_workspace_id from messages.webhook_event w where w.id = replay_event.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  if replay_event.endpoint_id is not null then
+    select e.disabled_at into v_endpoint
+      from messages.endpoint e
+     where e.id = replay_event.endpoint_id and e.deleted_at is null;
+    if not found then
+      perform ops.refuse('not_found');
+    elsif v_endpoint.disabled_at is not null then
+      perform ops.refuse('endpoint_disabled');
+    end if;
+  end if;
+  replay_event.endpoint_ids := '{}';
+  replay_event.delivery_ids := '{}';
+  for v_endpoint in
+    select e.id from messages.endpoint e
+     where e.disabled_at is null and e.deleted_at is null
+       and (e.id = replay_event.endpoint_id
+         or replay_event.endpoint_id is null and e.events && array['*', v_type, split_part(v_type, '.', 1) || '.*'])
+     order by e.id
+  loop
+    replay_event.endpoint_ids := replay_event.endpoint_ids || v_endpoint.id;
+    replay_event.delivery_ids := replay_event.delivery_ids || messages.send_again(replay_event.id, v_endpoint.id);
+  end loop;
+  perform ops.record_change(
+    workspace_id => v_workspace_id, actor => replay_event.caused_by, action => 'webhook_event.replay',
+    subject => 'webhook_event:' || replay_event.id, detail => jsonb_build_object('endpoints', replay_event.endpoint_ids));
+end
+$$;
+revoke all on function "messages"."replay_event"(uuid, uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."replay_event"(uuid, uuid, text) to tollgate_worker;
 
 -- @routine messages.rest_of
 -- messages.rest_of: for how long a channel or an endpoint is left alone after so many failures in a row: not before the fifth, then a minute,
@@ -693,6 +1114,80 @@ end
 $$;
 revoke all on function "messages"."retry_dead"(text, text) from public, tollgate_worker;
 grant execute on function "messages"."retry_dead"(text, text) to tollgate_worker;
+
+-- @routine messages.rotate_endpoint
+-- messages.rotate_endpoint: an endpoint's next secret counts from now on; the one before counts beside it until `keep` has passed, and
+-- any that is older no longer. Guarantees: an audit row in the same statement. Refuses: not_found (also of one that was deleted).
+-- Locks: the endpoint. Callers: worker
+create or replace function messages.rotate_endpoint(
+  inout id uuid,
+  keep interval,
+  caused_by text,
+  out secret_number integer,
+  out secret_old_until timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update messages.endpoint e
+     set secret_number = e.secret_number + 1, secret_old_until = ops.now() + rotate_endpoint.keep
+   where e.id = rotate_endpoint.id and e.deleted_at is null
+  returning e.secret_number, e.secret_old_until into rotate_endpoint.secret_number, rotate_endpoint.secret_old_until;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform ops.record_change(
+    workspace_id => null, actor => rotate_endpoint.caused_by, action => 'webhook_endpoint.rotate',
+    subject => 'webhook_endpoint:' || rotate_endpoint.id,
+    detail => jsonb_build_object('secret_number', rotate_endpoint.secret_number,
+      'old_until', ops.utc(rotate_endpoint.secret_old_until)));
+end
+$$;
+revoke all on function "messages"."rotate_endpoint"(uuid, interval, text) from public, tollgate_worker;
+grant execute on function "messages"."rotate_endpoint"(uuid, interval, text) to tollgate_worker;
+
+-- @routine messages.send_again
+-- messages.send_again: an event goes to an endpoint (once more): what waits is due now, what could not be sent is tried anew, and
+-- what was delivered or canceled, or never was to go there, gets a message of its own. Its receiver knows it by the event's id, the same
+-- every time. Answers the message. Guarantees: what is being sent at this moment is left to its sender.
+-- Locks: the message. Callers: messages.test_endpoint, messages.replay_event
+create or replace function messages.send_again(event_id uuid, endpoint_id uuid)
+  returns uuid
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_name text := send_again.event_id || ':' || send_again.endpoint_id;
+  v_id uuid := uuidv7();
+  v_message record;
+begin
+  select o.id, o.state into v_message
+    from messages.outbox o
+   where o.channel = 'webhook' and o.dedupe_key = v_name
+     for no key update;
+  if v_message.state = 'dead' then
+    update messages.outbox o set state = 'queued', due_at = ops.now(), attempts = 0, settled_at = null where o.id = v_message.id;
+    return v_message.id;
+  elsif v_message.state = 'queued' then
+    update messages.outbox o set due_at = ops.now() where o.id = v_message.id;
+    return v_message.id;
+  elsif v_message.state = 'sending' then
+    return v_message.id;
+  end if;
+  insert into messages.outbox
+    (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at, endpoint_id)
+  select v_id, 'webhook', w.type, w.workspace_id, case when v_message.id is null then v_name else v_name || ':' || v_id end,
+         jsonb_build_object('event_id', w.id), 'queued', ops.now(), ops.now(), send_again.endpoint_id
+    from messages.webhook_event w
+   where w.id = send_again.event_id
+  on conflict on constraint outbox_dedupe_once do nothing;
+  if not found then
+    -- Somebody else has just made it: theirs is as good.
+    select o.id into strict v_id from messages.outbox o where o.channel = 'webhook' and o.dedupe_key = v_name;
+  end if;
+  return v_id;
+end
+$$;
+revoke all on function "messages"."send_again"(uuid, uuid) from public, tollgate_worker;
 
 -- @routine messages.settle
 -- messages.settle: messages.settle_many of one, as the Worker of the release before calls it. Answers the state that it has.
@@ -769,11 +1264,371 @@ end
 $$;
 revoke all on function "messages"."still_holds"(text, uuid, jsonb, uuid, uuid) from public, tollgate_worker;
 
+-- @routine messages.tell
+-- messages.tell: messages.tell_many for one event. Callers: every trigger that tells an event
+create or replace function messages.tell(type text, workspace_id uuid, resource text, version integer, data jsonb)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform messages.tell_many(array[tell.type], array[tell.workspace_id], array[tell.resource], array[tell.version],
+    array[tell.data]);
+end
+$$;
+revoke all on function "messages"."tell"(text, uuid, text, integer, jsonb) from public, tollgate_worker;
+
+-- @routine messages.tell_many
+-- messages.tell_many: what happened, for the operator's endpoints: event i is of `types[i]`, about version `versions[i]` of
+-- `resources[i]`, and says `data[i]`; its resource's id and version, and its workspace, are put in. In the statement that it is of: one
+-- event, and one message for each endpoint that listens to its type now. An event that nobody listens to is not kept.
+-- Guarantees: one event per type, resource and version, told again it changes nothing.
+-- Locks: none of what is there (endpoints are only read); an endpoint that goes meanwhile is asked for when its message is claimed.
+-- Callers: messages.tell, billing.tell_subscriptions
+create or replace function messages.tell_many(
+  types text[],
+  workspace_ids uuid[],
+  resources text[],
+  versions integer[],
+  data jsonb[]
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+begin
+  with heard as materialized (
+    select e.id, e.events from messages.endpoint e where e.disabled_at is null and e.deleted_at is null
+  ), told as (
+    insert into messages.webhook_event (id, type, workspace_id, resource, resource_version, data, created_at)
+    select uuidv7(), t.type, t.workspace_id, t.resource, t.version,
+           t.data || jsonb_build_object('id', t.resource, 'version', t.version, 'workspace_id', t.workspace_id), v_now
+      from unnest(tell_many.types, tell_many.workspace_ids, tell_many.resources, tell_many.versions, tell_many.data)
+           t(type, workspace_id, resource, version, data)
+     where exists (select from heard h where h.events && array['*', t.type, split_part(t.type, '.', 1) || '.*'])
+     order by t.type, t.resource, t.version
+    on conflict on constraint webhook_event_of_version_once do nothing
+    returning id, type, workspace_id
+  )
+  insert into messages.outbox
+    (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at, endpoint_id)
+  select uuidv7(), 'webhook', t.type, t.workspace_id, t.id || ':' || h.id, jsonb_build_object('event_id', t.id), 'queued', v_now,
+         v_now, h.id
+    from told t
+    join heard h on h.events && array['*', t.type, split_part(t.type, '.', 1) || '.*']
+   order by t.id, h.id;
+end
+$$;
+revoke all on function "messages"."tell_many"(text[], uuid[], text[], integer[], jsonb[]) from public, tollgate_worker;
+
+-- @routine messages.test_endpoint
+-- messages.test_endpoint: an event of type `webhook.test` for one endpoint, whatever it listens to, and whether its circuit is open or
+-- not the same as any other. It is an event of its own: it is its own resource, in version 1.
+-- Refuses: not_found (also of one that was deleted), endpoint_disabled. Callers: worker
+create or replace function messages.test_endpoint(
+  endpoint_id uuid,
+  out event_id uuid,
+  out delivery_id uuid
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_disabled_at timestamptz;
+begin
+  select e.disabled_at into v_disabled_at
+    from messages.endpoint e
+   where e.id = test_endpoint.endpoint_id and e.deleted_at is null;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_disabled_at is not null then
+    perform ops.refuse('endpoint_disabled');
+  end if;
+  test_endpoint.event_id := uuidv7();
+  insert into messages.webhook_event (id, type, workspace_id, resource, resource_version, data, created_at)
+  values (test_endpoint.event_id, 'webhook.test', null, test_endpoint.event_id::text, 1,
+          jsonb_build_object('id', test_endpoint.event_id, 'version', 1, 'workspace_id', null,
+            'endpoint_id', test_endpoint.endpoint_id), ops.now());
+  test_endpoint.delivery_id := messages.send_again(test_endpoint.event_id, test_endpoint.endpoint_id);
+end
+$$;
+revoke all on function "messages"."test_endpoint"(uuid) from public, tollgate_worker;
+grant execute on function "messages"."test_endpoint"(uuid) to tollgate_worker;
+
+-- @routine messages.webhook_events_expire
+-- messages.webhook_events_expire: drops events after 35 days, and what of them could never be delivered (messages that were
+-- delivered or canceled go by messages.outbox_expire). Callers: worker (sweep webhook_events_expire)
+create or replace function messages.webhook_events_expire(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_dead integer;
+begin
+  with old as materialized (
+    select w.id from messages.webhook_event w
+     where w.created_at <= (select ops.now()) - interval '35 days'
+     order by w.created_at, w.id
+     limit webhook_events_expire.batch
+       for update skip locked
+  )
+  delete from messages.webhook_event w using old where w.id = old.id;
+  get diagnostics webhook_events_expire.processed = row_count;
+  with old as materialized (
+    select o.id from messages.outbox o
+     where o.channel = 'webhook' and o.state = 'dead' and o.created_at <= (select ops.now()) - interval '35 days'
+     order by o.id
+     limit webhook_events_expire.batch
+       for update skip locked
+  )
+  delete from messages.outbox o using old where o.id = old.id;
+  get diagnostics v_dead = row_count;
+  webhook_events_expire.more := greatest(webhook_events_expire.processed, v_dead) = webhook_events_expire.batch;
+  webhook_events_expire.processed := webhook_events_expire.processed + v_dead;
+  webhook_events_expire.failed := 0;
+end
+$$;
+revoke all on function "messages"."webhook_events_expire"(integer) from public, tollgate_worker;
+grant execute on function "messages"."webhook_events_expire"(integer) to tollgate_worker;
+
+-- @routine messages.webhooks_of
+-- messages.webhooks_of: what the webhook courier needs of the messages that it has claimed: which event each is about and where
+-- it goes, with which of the endpoint's secrets. `old_counts[i]`: the secret before counts too. A message whose event has gone (after 35 days)
+-- is not among them. Callers: worker
+create or replace function messages.webhooks_of(
+  ids uuid[],
+  out message_ids uuid[],
+  out event_ids uuid[],
+  out types text[],
+  out told_at timestamptz[],
+  out data jsonb[],
+  out endpoint_ids uuid[],
+  out urls text[],
+  out secret_numbers integer[],
+  out old_counts boolean[]
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+begin
+  select coalesce(array_agg(o.id), '{}'), coalesce(array_agg(w.id), '{}'), coalesce(array_agg(w.type), '{}'),
+         coalesce(array_agg(w.created_at), '{}'), coalesce(array_agg(w.data), '{}'), coalesce(array_agg(e.id), '{}'),
+         coalesce(array_agg(e.url), '{}'), coalesce(array_agg(e.secret_number), '{}'),
+         coalesce(array_agg(coalesce(e.secret_old_until > v_now, false)), '{}')
+    into webhooks_of.message_ids, webhooks_of.event_ids, webhooks_of.types, webhooks_of.told_at, webhooks_of.data,
+         webhooks_of.endpoint_ids, webhooks_of.urls, webhooks_of.secret_numbers, webhooks_of.old_counts
+    from messages.outbox o
+    join messages.webhook_event w on w.id = (o.body ->> 'event_id')::uuid
+    join messages.endpoint e on e.id = o.endpoint_id
+   where o.id = any (webhooks_of.ids) and o.channel = 'webhook';
+end
+$$;
+revoke all on function "messages"."webhooks_of"(uuid[]) from public, tollgate_worker;
+grant execute on function "messages"."webhooks_of"(uuid[]) to tollgate_worker;
+
+-- @routine ops.tell_alarm
+-- ops.tell_alarm: trigger function: tells the operator's endpoints of an alarm that opened (version 1) or closed (version 2).
+-- Callers: triggers
+create or replace function ops.tell_alarm()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if messages.listens('alarm') then
+    perform messages.tell(
+      case tg_op when 'INSERT' then 'alarm.opened' else 'alarm.closed' end, null, new.id::text,
+      case tg_op when 'INSERT' then 1 else 2 end,
+      jsonb_build_object('code', new.code, 'subject', new.subject, 'detail', new.detail, 'times', new.times,
+        'opened_at', ops.utc(new.opened_at), 'closed_at', ops.utc(new.closed_at)));
+  end if;
+  return null;
+end
+$$;
+revoke all on function "ops"."tell_alarm"() from public, tollgate_worker;
+
+-- @routine ops.utc
+-- ops.utc: an instant as answers show it: RFC 3339, in UTC. For what is told to the outside. Callers: every routine that tells an event
+create or replace function ops.utc(at timestamptz)
+  returns text
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return to_char(utc.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+end
+$$;
+revoke all on function "ops"."utc"(timestamptz) from public, tollgate_worker;
+
+-- @routine payments.tell_purchase
+-- payments.tell_purchase: trigger function: tells the operator's endpoints what became of a purchase: purchase.created, and its state
+-- from then on (purchase.paid, .expired, .canceled, .partly_refunded, .refunded). Callers: triggers
+create or replace function payments.tell_purchase()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if messages.listens('purchase') then
+    perform messages.tell(
+      case when tg_op = 'INSERT' and new.state = 'pending' then 'purchase.created' else 'purchase.' || new.state end,
+      new.workspace_id, new.id::text, new.version,
+      jsonb_build_object('state', new.state, 'kind', new.kind, 'provider', new.provider, 'quantity', new.quantity,
+        'amount_minor', new.amount_minor, 'currency', new.currency, 'subscription_id', new.subscription_id,
+        'payment_id', new.payment_id, 'expires_at', ops.utc(new.expires_at), 'ended_at', ops.utc(new.ended_at)));
+  end if;
+  return null;
+end
+$$;
+revoke all on function "payments"."tell_purchase"() from public, tollgate_worker;
+
+-- @routine people.create_api_key
+-- people.create_api_key: a key for the operator (no workspace) or for one workspace. Only the hash comes here.
+-- Guarantees: a workspace's key never holds an operator's scope; a key that makes another (`granted_by`) gives no scope that it
+--   lacks, so that keys:write is not every scope; an audit row in the same statement.
+-- Refuses: not_found (workspace), scope_unknown, scope_not_for_workspace, forbidden (with the scope that the maker lacks),
+--   constraint api_key_hash_once.
+-- Callers: worker, the command `npm run keys`
+create or replace function people.create_api_key(
+  inout workspace_id uuid,
+  inout name text,
+  inout scopes text[],
+  hash text,
+  inout prefix text,
+  expires_in interval,
+  caused_by text,
+  granted_by uuid default null,
+  out id uuid,
+  out expires_at timestamptz,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_scope text;
+  v_given text[] := create_api_key.scopes;
+begin
+  -- The owner's command has no key, and gives what it likes.
+  if create_api_key.granted_by is not null then
+    select k.scopes into strict v_given from people.api_key k where k.id = create_api_key.granted_by;
+  end if;
+  if create_api_key.workspace_id is not null
+    and not exists (select from people.workspace w where w.id = create_api_key.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
+      continue;
+    elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
+      'keys:read', 'keys:write', 'ops:read', 'ops:write', 'webhooks:read', 'webhooks:write') then
+      perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
+    elsif create_api_key.workspace_id is not null then
+      perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+  foreach v_scope in array create_api_key.scopes loop
+    if v_scope <> all (v_given) then
+      perform ops.refuse('forbidden', jsonb_build_object('scope', v_scope));
+    end if;
+  end loop;
+
+  create_api_key.id := uuidv7();
+  create_api_key.created_at := ops.now();
+  create_api_key.expires_at := create_api_key.created_at + create_api_key.expires_in;
+  insert into people.api_key (id, workspace_id, name, hash, prefix, scopes, expires_at, created_at)
+  values (create_api_key.id, create_api_key.workspace_id, create_api_key.name, create_api_key.hash,
+          create_api_key.prefix, create_api_key.scopes, create_api_key.expires_at, create_api_key.created_at);
+  perform ops.record_change(
+    workspace_id => create_api_key.workspace_id, actor => create_api_key.caused_by, action => 'api_key.create',
+    subject => 'api_key:' || create_api_key.id,
+    detail => jsonb_build_object('prefix', create_api_key.prefix, 'scopes', create_api_key.scopes));
+end
+$$;
+revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
+grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
+
+-- @trigger access.key_made_told
+-- access.key_made_told: a new access key is told of to the operator's endpoints, in the statement that makes it.
+create or replace trigger key_made_told
+  after insert on access.key
+  for each row execute function access.tell_key();
+
+-- @trigger access.key_told
+-- access.key_told: each new state of an access key is told to the operator's endpoints, in the statement of the change.
+create or replace trigger key_told
+  after update on access.key
+  for each row
+  when (old.state is distinct from new.state)
+  execute function access.tell_key();
+
+-- @trigger billing.subscription_made_told
+-- billing.subscription_made_told: new subscriptions are told to the operator's endpoints, in the statement that makes them.
+create or replace trigger subscription_made_told
+  after insert on billing.subscription
+  referencing new table as new_rows
+  for each statement execute function billing.tell_subscriptions();
+
+-- @trigger billing.subscription_told
+-- billing.subscription_told: what becomes of subscriptions is told to the operator's endpoints, in the statement of the change. By
+-- statement and not by row: a batch of renewals where nobody listens pays for one look.
+create or replace trigger subscription_told
+  after update on billing.subscription
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function billing.tell_subscriptions();
+
+-- @trigger ledger.account_low_told
+-- ledger.account_low_told: an account that falls below its mark is told to the operator's endpoints, in the transaction that spends.
+-- Where there is no mark, or it is not passed, a spend pays for this comparison and no more. Deferred: what counts is where it ends.
+create constraint trigger account_low_told
+  after update on ledger.account
+  deferrable initially deferred
+  for each row
+  when (new.available < new.low_at and old.available >= new.low_at)
+  execute function ledger.tell_low();
+
+-- @trigger ledger.hold_told
+-- ledger.hold_told: a hold that ended by itself is told to the operator's endpoints, in the statement that ends it. Not those of promo
+-- codes: they are no workspace's.
+create or replace trigger hold_told
+  after update on ledger.hold
+  for each row
+  when (new.state = 'expired' and old.state = 'held' and new.unit <> 'redemption')
+  execute function ledger.tell_hold();
+
 -- @trigger messages.broadcast_lifecycle
 -- messages.broadcast_lifecycle: rows move only as ops.transition allows, and each update steps the version.
 create or replace trigger broadcast_lifecycle
   before insert or update on messages.broadcast
   for each row execute function ops.lifecycle();
+
+-- @trigger ops.alarm_closed_told
+-- ops.alarm_closed_told: that an alarm has closed is told to the operator's endpoints, in the statement that closes it.
+create or replace trigger alarm_closed_told
+  after update on ops.alarm
+  for each row
+  when (old.closed_at is null and new.closed_at is not null)
+  execute function ops.tell_alarm();
+
+-- @trigger ops.alarm_opened_told
+-- ops.alarm_opened_told: a new alarm is told to the operator's endpoints, in the statement that raises it.
+create or replace trigger alarm_opened_told
+  after insert on ops.alarm
+  for each row execute function ops.tell_alarm();
+
+-- @trigger payments.purchase_made_told
+-- payments.purchase_made_told: a new purchase is told to the operator's endpoints, in the statement that makes it.
+create or replace trigger purchase_made_told
+  after insert on payments.purchase
+  for each row execute function payments.tell_purchase();
+
+-- @trigger payments.purchase_told
+-- payments.purchase_told: each new state of a purchase is told to the operator's endpoints, in the statement of the change.
+create or replace trigger purchase_told
+  after update on payments.purchase
+  for each row
+  when (old.state is distinct from new.state)
+  execute function payments.tell_purchase();
 
 -- @data ops.transition
 -- ops.transition: the allowed moves of every lifecycle. From '' a row is born.

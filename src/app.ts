@@ -9,6 +9,7 @@ import { router } from "./http/router.ts";
 import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
 import { messages } from "./messages/routes.ts";
+import { webhooks } from "./messages/webhook-routes.ts";
 import { events, house } from "./ops/routes.ts";
 import { promo } from "./payments/promo-routes.ts";
 import { referring } from "./payments/referral-routes.ts";
@@ -34,6 +35,7 @@ for (const routes of [
   promo,
   access,
   messages,
+  webhooks,
   events,
   house,
 ])

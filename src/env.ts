@@ -23,6 +23,13 @@ export interface Settings {
   readonly database: Database;
   /** Null: this deployment sells nothing, and what needs Stripe says `misconfigured`. */
   readonly stripe: StripeAccount | null;
+  /**
+   * What the secrets of webhook endpoints are made from; null: no endpoint can be made, and nothing is delivered to any. Changed, it
+   * changes every endpoint's secret.
+   */
+  readonly webhook_key: Uint8Array<ArrayBuffer> | null;
+  /** The local stack: what leaves the house may go to this machine, by plain http. */
+  readonly local: boolean;
   /** Where a checkout may send a customer back to: `https://app.example`. */
   readonly checkout_origins: readonly string[];
   /** The documentation page's files; absent where the bundle runs without wrangler. */
@@ -50,6 +57,18 @@ function optional<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
 }
 
+/** At least 32 random bytes in base64. */
+const signingKey = z.string().transform((text, context) => {
+  try {
+    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    if (bytes.length >= 32) return bytes;
+  } catch {
+    // Not base64: said below, without its value.
+  }
+  context.addIssue({ code: "custom", message: "must be 32 random bytes or more in base64 (openssl rand -base64 32)" });
+  return z.NEVER;
+});
+
 const webhookSecret = z.string().regex(/^whsec_[\w+/=-]+$/, "must be a webhook endpoint's secret (whsec_…)");
 
 /** Origins, with commas between. Plain http is for this machine: a customer's way back is a door for who listens. */
@@ -74,6 +93,7 @@ const bindings = z.object({
   STRIPE_WEBHOOK_SECRET_OLD: optional(webhookSecret),
   STRIPE_API_BASE: optional(localEndpoint),
   CHECKOUT_ORIGINS: optional(origins),
+  WEBHOOK_SIGNING_KEY: optional(signingKey),
   ASSETS: z.custom<{ fetch(request: Request): Promise<Response> }>((value) => typeof value === "object").optional(),
 });
 
@@ -91,10 +111,12 @@ export function settings(env: object): Settings {
     const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
     throw new Problem("misconfigured", {}, { cause: new Error(`bindings refused: ${faults.join("; ")}`) });
   }
-  const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, CHECKOUT_ORIGINS, ASSETS } = parsed.data;
+  const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, CHECKOUT_ORIGINS, WEBHOOK_SIGNING_KEY, ASSETS } = parsed.data;
   const fresh: Settings = {
     database: { url: DATABASE_URL, fetch_endpoint: DATABASE_FETCH_ENDPOINT ?? null },
     stripe: stripeAccount(parsed.data),
+    webhook_key: WEBHOOK_SIGNING_KEY ?? null,
+    local: DATABASE_FETCH_ENDPOINT !== undefined,
     checkout_origins: CHECKOUT_ORIGINS ?? [],
     assets: ASSETS ?? null,
   };

@@ -30,6 +30,7 @@ const kind = domain<string>("transaction_kind");
 /**
  * One row per owner and unit: the row that every ledger routine locks first, and on which its guards stand.
  * `next_expiry` is the soonest expiry of a lot with something in it: while it lies ahead, `available` is exact.
+ * `low_at`: falling below it is told (credits.low; null: never), and `lows` counts how often that was.
  * Growth: one row per owner and unit, kept for ever.
  */
 export const account = ledger.table(
@@ -43,6 +44,8 @@ export const account = ledger.table(
     next_expiry: time(),
     parked_until: time(),
     created_at: time().notNull(),
+    low_at: amount(),
+    lows: integer().notNull().default(0),
   },
   (t) => [
     primaryKey({ name: "account_pk", columns: [t.owner_id, t.unit] }),

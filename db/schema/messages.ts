@@ -122,6 +122,7 @@ export const webhookEvent = messages.table(
     primaryKey({ name: "webhook_event_pk", columns: [t.id] }),
     unique("webhook_event_of_version_once").on(t.type, t.resource, t.resource_version),
     index("webhook_event_age").on(t.created_at),
+    index("webhook_event_of_type").on(t.type, t.id),
   ],
 );
 

@@ -49,6 +49,9 @@ function fragmentsOf(
   return [...whole, ...body.fragments];
 }
 
+/** What a statement's trigger calls the rows before and after it: they have no schema, and hide no table. */
+const transition = new Set(["old_rows", "new_rows"]);
+
 function relationRefusals({ tree }: Fragment, foreign: (schema: string) => boolean): string[] {
   const lines: string[] = [];
   const own = new Set<string>();
@@ -61,7 +64,7 @@ function relationRefusals({ tree }: Fragment, foreign: (schema: string) => boole
     const [schema, name] = [textOf(node, "schemaname"), textOf(node, "relname")];
     if (foreign(schema)) {
       lines.push(`${schema}.${name} is another domain's: call one of that domain's routines`);
-    } else if (schema === "" && name !== "" && !own.has(name) && !name.startsWith("pg_")) {
+    } else if (schema === "" && name !== "" && !own.has(name) && !name.startsWith("pg_") && !transition.has(name)) {
       lines.push(`${name} has no schema: with an empty search_path it is not found`);
     }
   };

@@ -34,11 +34,16 @@ export async function init(ownerUrl: string, options: DeployOptions = {}): Promi
   const password = randomBytes(32).toString("base64url");
   const workerUrl = urlOfWorker(ownerUrl, password);
   await withClient(ownerUrl, refusePowers);
+  // Another key would change the secrets of all webhook endpoints: it is made while there are none.
+  const signing = (await withClient(ownerUrl, hasEndpoints))
+    ? {}
+    : { WEBHOOK_SIGNING_KEY: randomBytes(32).toString("base64") };
+  const secrets = { DATABASE_URL: workerUrl, ...signing };
   // First there, where more can go wrong: if that fails, the Worker that runs keeps its password.
   if (dryRun) {
-    log("Dry run: the secret DATABASE_URL is not set at Cloudflare.");
+    log(`Dry run: at Cloudflare nothing is set (${Object.keys(secrets).join(", ")}).`);
   } else {
-    await setSecrets(cloudflare, { DATABASE_URL: workerUrl }, options);
+    await setSecrets(cloudflare, secrets, options);
   }
   await withClient(ownerUrl, (owner) => prepareWorkerRole(owner, password));
   await withClient(workerUrl, (worker) => worker.query("select ops.now()"));
@@ -92,7 +97,7 @@ async function setSecrets(
     await cloudflare(["secret", "bulk", ...named(options)], JSON.stringify(secrets));
   } catch (error) {
     throw new Error(
-      `Cloudflare did not take the secret ${Object.keys(secrets).join(", ")}; the password is unchanged. ` +
+      `Cloudflare did not take the secrets ${Object.keys(secrets).join(", ")}; the password is unchanged. ` +
         "Log in first (npx wrangler login, or CLOUDFLARE_API_TOKEN); with several accounts, set CLOUDFLARE_ACCOUNT_ID.",
       { cause: error },
     );
@@ -119,6 +124,11 @@ async function checkAndTell(ownerUrl: string, log: (line: string) => void): Prom
 
 async function hasWayIn(owner: Client): Promise<boolean> {
   const { rowCount } = await owner.query("select from pg_roles where rolname = $1 and rolcanlogin", [workerRole]);
+  return rowCount === 1;
+}
+
+async function hasEndpoints(owner: Client): Promise<boolean> {
+  const { rowCount } = await owner.query("select from messages.endpoint where deleted_at is null limit 1");
   return rowCount === 1;
 }
 
@@ -156,8 +166,9 @@ async function ask(): Promise<string> {
 }
 
 const help = `npm run deploy:init -- [--env name] [--dry-run] [--new-key]
-  migrates the database, opens the Worker's role with a new password, sets the secret DATABASE_URL at Cloudflare, prints
-  the first operator's key, and ends in db:check. Run again, it changes the password.
+  migrates the database, opens the Worker's role with a new password, sets the secrets DATABASE_URL and, while there is no webhook
+  endpoint, WEBHOOK_SIGNING_KEY at Cloudflare, prints the first operator's key, and ends in db:check. Run again, it changes
+  the password.
 npm run deploy -- [--env name] [--dry-run]
   migrates, checks and deploys. The first time it does what deploy:init does before.
 

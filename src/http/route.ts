@@ -19,6 +19,8 @@ export const scopes = [
   "keys:write",
   "ops:read",
   "ops:write",
+  "webhooks:read",
+  "webhooks:write",
 ] as const;
 
 export type Scope = (typeof scopes)[number];

@@ -50,6 +50,15 @@ export const batchBody = z
     }
   });
 
+export const lowBody = z.strictObject({
+  below: z.int().min(1).max(largest).nullable().meta({
+    description: "Falling below it is told to your webhook endpoints; null: never.",
+    example: 100,
+  }),
+});
+
+export const lowAnswer = () => z.object({ below: z.int().nullable(), available: z.int() });
+
 export const holdBody = z.strictObject({
   amount,
   expires_in: z.int().min(1).max(longestHoldSeconds).meta({

@@ -1,5 +1,12 @@
 import { createRoute } from "@hono/zod-openapi";
-import { idempotencyRequired, jsonBody, keyedAnswer, secured, writeRefusals } from "../http/route.ts";
+import {
+  idempotencyOptional,
+  idempotencyRequired,
+  jsonBody,
+  keyedAnswer,
+  secured,
+  writeRefusals,
+} from "../http/route.ts";
 import { router } from "../http/router.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
@@ -137,7 +144,21 @@ const reverseRoute = createRoute({
   },
 });
 
-/** Everything that moves credits. */
+const lowRoute = createRoute({
+  method: "put",
+  path: `${path}/low_mark`,
+  operationId: "setLowCreditsMark",
+  tags,
+  summary: "Set when credits are low",
+  description:
+    "When less than `below` is available, webhook endpoints are told, once for each fall (`credits.low`). Less already: when " +
+    "there has been more.",
+  ...secured("workspaces:write"),
+  request: { params: model.workspaceParams, headers: idempotencyOptional, body: jsonBody(model.lowBody) },
+  responses: { 200: keyedAnswer(model.lowAnswer, "Set"), ...writeRefusals("not_found") },
+});
+
+/** Everything that moves credits, and when they are low. */
 export const movements = router()
   .openapi(grantRoute, async (c) => {
     return c.json(await store.grant(c, c.req.valid("param").workspace, c.req.valid("json")), 201);
@@ -169,4 +190,7 @@ export const movements = router()
   .openapi(reverseRoute, async (c) => {
     const { workspace, transaction } = c.req.valid("param");
     return c.json(await store.reverse(c, workspace, transaction, c.req.valid("json").reason), 201);
+  })
+  .openapi(lowRoute, async (c) => {
+    return c.json(await store.setLowMark(c, c.req.valid("param").workspace, c.req.valid("json").below), 200);
   });

@@ -64,6 +64,13 @@ const holdCall = routine({
   }),
 });
 
+const lowCall = routine({
+  name: "ledger.set_low_mark",
+  context: { owner_id: "workspace_id", caused_by: "caused_by" },
+  args: z.strictObject({ unit, below: z.int().nullable() }),
+  result: z.object({ below: z.int().nullable(), available: z.int() }),
+});
+
 const ended = z.object({
   id: z.string(),
   state: z.enum(["settled", "released"]),
@@ -113,6 +120,7 @@ export const calls = [
   releaseCall,
   adjustCall,
   reverseCall,
+  lowCall,
 ];
 
 interface Given {
@@ -224,4 +232,9 @@ export async function reverse(c: AppContext, workspace: string, transaction_id: 
   const args = { unit: credit, transaction_id, reason };
   const row = await write(c, { routine: reverseCall, args, ...adjusting, workspace });
   return { transaction_id: row.transaction_id, reversed: row.reversed, ...shown(row) };
+}
+
+/** Sets below how much the workspace's credits are told to be low; null: never. */
+export async function setLowMark(c: AppContext, workspace: string, below: number | null) {
+  return write(c, { routine: lowCall, args: { unit: credit, below }, scope: "workspaces:write", workspace });
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { routine } from "../db/routine.ts";
 import { instant } from "../http/time.ts";
 import { describe, redact } from "../http/request.ts";
-import { Refused, Unavailable } from "../outside/peer.ts";
+import { Gone, Refused, Unavailable } from "../outside/peer.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
 import type { Sweep } from "../sweeps/sweep.ts";
 import type { Courier, Delivery, Send } from "./courier.ts";
@@ -65,6 +65,7 @@ const failCall = routine({
     final: z.boolean(),
     retry_after: z.string().nullable(),
     unavailable: z.boolean(),
+    gone: z.boolean(),
   }),
   result: z.object({ id: z.string(), state: z.string(), open: z.boolean() }),
 });
@@ -155,6 +156,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
       final: error instanceof Refused,
       retry_after: retry_after === null ? null : `${retry_after} seconds`,
       unavailable: error instanceof Unavailable,
+      gone: error instanceof Gone,
     });
     if (open) closed.add(endpoint_id);
   }

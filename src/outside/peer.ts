@@ -1,6 +1,9 @@
 /** The peer will never take this: not now, and not later. */
 export class Refused extends Error {}
 
+/** The peer says that it is no more, and is not to be asked again for anything. */
+export class Gone extends Refused {}
+
 /** The peer is down, slow, throttles, answers nonsense, or does not know us: what it was asked for may be asked for again. */
 export class Unavailable extends Error {
   /** Seconds before which it is not to be asked again; null: it did not say. */
@@ -20,7 +23,7 @@ export interface Answer {
 }
 
 interface Limits {
-  /** Of the answer's body, counted: what it says of its length may be wrong. */
+  /** Of the answer's body, counted: what it says of its length may be wrong. 0: it is not read, whatever it has. */
   limit_bytes?: number;
   /** Over the question, the answer's head and its body together. */
   timeout_ms?: number;
@@ -55,6 +58,10 @@ async function readText(body: ReadableStream<Uint8Array> | null, limit_bytes: nu
   if (body === null) return "";
   const decoder = new TextDecoder();
   const reader = body.getReader();
+  if (limit_bytes === 0) {
+    reader.cancel().catch(() => undefined);
+    return "";
+  }
   let text = "";
   let bytes = 0;
   for (;;) {

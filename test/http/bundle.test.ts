@@ -21,7 +21,6 @@ const localRoutes = [
   ["POST", "/pay/cs_test_1"],
   ["GET", "/portal/bps_1"],
   ["GET", "/v1/charges"],
-  ["GET", "/v1/webhook_endpoints"],
 ] as const;
 
 test("nothing of the local stack is in what is deployed: no word of it, and no way in", async ({ world }) => {

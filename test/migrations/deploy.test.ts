@@ -49,10 +49,26 @@ const keys = () => withClient(ownerUrl, async (owner) => (await owner.query("sel
 /** The connection string that was given to Cloudflare last. */
 function secretOf(calls: { words: string[]; input: string | undefined }[]): string {
   const input = calls.findLast(({ words }) => words[0] === "secret")?.input ?? "{}";
-  const secrets: unknown = JSON.parse(input);
-  expect(secrets).toEqual({ DATABASE_URL: expect.stringContaining("tollgate_worker") });
-  return Object.values(secrets ?? {}).join("");
+  const secrets: Record<string, string> = JSON.parse(input);
+  const { DATABASE_URL = "", WEBHOOK_SIGNING_KEY, ...rest } = secrets;
+  expect(DATABASE_URL).toContain("tollgate_worker");
+  if (WEBHOOK_SIGNING_KEY !== undefined) expect(Buffer.from(WEBHOOK_SIGNING_KEY, "base64")).toHaveLength(32);
+  expect(rest).toEqual({});
+  return DATABASE_URL;
 }
+
+test("deploy:init makes the key of webhooks' secrets while there is no endpoint, and never another one", async () => {
+  const { said, calls, options } = recorded();
+  const given = () => Object.keys(JSON.parse(calls.at(-1)?.input ?? "{}"));
+  await init(ownerUrl, options);
+  expect(given()).toEqual(["DATABASE_URL", "WEBHOOK_SIGNING_KEY"]);
+  await withClient(ownerUrl, (owner) =>
+    owner.query("select messages.create_endpoint('https://app.example/', '', '{*}', 'test')"),
+  );
+  await init(ownerUrl, options);
+  expect(given()).toEqual(["DATABASE_URL"]);
+  expect(JSON.stringify(said)).not.toContain("WEBHOOK_SIGNING_KEY");
+});
 
 test("deploy:init gives the Worker a password that works, by stdin and nowhere else", async () => {
   const { said, calls, options } = recorded();

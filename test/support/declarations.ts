@@ -5,6 +5,7 @@ import { calls as changes } from "../../src/billing/change.ts";
 import { calls as billing } from "../../src/billing/store.ts";
 import { calls as ledger } from "../../src/ledger/store.ts";
 import { calls as messages } from "../../src/messages/store.ts";
+import { calls as webhooks } from "../../src/messages/webhooks.ts";
 import { calls as events } from "../../src/ops/events.ts";
 import { calls as inbox } from "../../src/ops/inbox.ts";
 import { calls as ops } from "../../src/ops/store.ts";
@@ -29,6 +30,7 @@ const all: readonly Routine[] = [
   ...referrals,
   ...access,
   ...messages,
+  ...webhooks,
   ...ops,
   ...events,
   ...inbox,

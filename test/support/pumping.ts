@@ -61,6 +61,8 @@ export class Pumping {
     const settings: Settings = {
       database: { url, fetch_endpoint: await wires.to("database", bridge.url) },
       stripe: null,
+      webhook_key: null,
+      local: true,
       checkout_origins: [],
       assets: null,
     };

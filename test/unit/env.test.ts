@@ -9,6 +9,8 @@ test("the bindings, parsed once for each env", () => {
   expect(settings(env)).toEqual({
     database: { url: DATABASE_URL, fetch_endpoint: null },
     stripe: null,
+    webhook_key: null,
+    local: false,
     checkout_origins: [],
     assets: null,
   });
@@ -71,8 +73,22 @@ test("origins that a checkout may lead to", () => {
   expect(settings(env).checkout_origins).toEqual(origins);
 });
 
+test("what webhook secrets are made from: 32 bytes or more, in base64", () => {
+  const bytes = new Uint8Array(32).fill(7);
+  const WEBHOOK_SIGNING_KEY = btoa(String.fromCharCode(...bytes));
+  expect(settings({ DATABASE_URL, WEBHOOK_SIGNING_KEY }).webhook_key).toEqual(bytes);
+  expect(settings({ DATABASE_URL, WEBHOOK_SIGNING_KEY: "" }).webhook_key).toBeNull();
+});
+
+test("what leaves the house may go to this machine on the local stack and nowhere else", () => {
+  expect(settings({ DATABASE_URL, DATABASE_FETCH_ENDPOINT: "http://127.0.0.1:4444/sql" }).local).toBe(true);
+  expect(settings({ DATABASE_URL, STRIPE_SECRET_KEY, STRIPE_API_BASE: "http://127.0.0.1:1" }).local).toBe(false);
+});
+
 test.each([
   { STRIPE_SECRET_KEY: "pk_test_secret" },
+  { WEBHOOK_SIGNING_KEY: "_secret.too short" },
+  { WEBHOOK_SIGNING_KEY: btoa("a_secret. of 31 bytes, one less") },
   { STRIPE_SECRET_KEY: "sk_test_secret\n" },
   { STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET: "secret" },
   { STRIPE_SECRET_KEY, STRIPE_API_BASE: "https://secret.example" },

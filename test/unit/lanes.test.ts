@@ -10,6 +10,8 @@ const stripe: StripeAccount = { secret_key: "sk_test_1", live: false, webhook_se
 const settings: Settings = {
   database: { url: "postgres://u:p@h/d", fetch_endpoint: null },
   stripe,
+  webhook_key: null,
+  local: true,
   checkout_origins: [],
   assets: null,
 };

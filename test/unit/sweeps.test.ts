@@ -6,6 +6,8 @@ import { sweep } from "../../src/sweeps/sweep.ts";
 const settings: Settings = {
   database: { url: "postgres://u:p@h/d", fetch_endpoint: null },
   stripe: null,
+  webhook_key: null,
+  local: true,
   checkout_origins: [],
   assets: null,
 };

@@ -1,7 +1,8 @@
--- messages.endpoint_takes: does this endpoint still hear? Not once it is disabled or deleted. Callers: messages.still_holds
+-- messages.endpoint_takes: is an endpoint still to be told anything? One that was disabled or deleted is not.
+-- Callers: messages.still_holds
 create or replace function messages.endpoint_takes(endpoint_id uuid)
   returns boolean
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return exists (

@@ -35,7 +35,7 @@ begin
     if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
       continue;
     elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
-      'keys:read', 'keys:write', 'ops:read', 'ops:write') then
+      'keys:read', 'keys:write', 'ops:read', 'ops:write', 'webhooks:read', 'webhooks:write') then
       perform ops.refuse('scope_unknown', jsonb_build_object('scope', v_scope));
     elsif create_api_key.workspace_id is not null then
       perform ops.refuse('scope_not_for_workspace', jsonb_build_object('scope', v_scope));
