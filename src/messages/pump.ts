@@ -22,7 +22,7 @@ const inFlightOfEndpoint = 2;
 
 const budget_ms = 15_000;
 
-const claimCall = routine({
+export const claimCall = routine({
   name: "messages.claim",
   context: {},
   args: z.strictObject({ channel: z.string(), batch: z.int(), lease: z.string() }),
@@ -41,7 +41,7 @@ const claimCall = routine({
   }),
 });
 
-const settleManyCall = routine({
+export const settleManyCall = routine({
   name: "messages.settle_many",
   context: {},
   args: z.strictObject({ ids: z.array(z.string()), tokens: z.array(z.string()) }),

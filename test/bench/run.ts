@@ -10,6 +10,7 @@ import { slug, thisMachine } from "./machine.ts";
 import { drive, measure } from "./measure.ts";
 import type { Effort, Fact, Figures, Group } from "./measure.ts";
 import { bundle } from "./sides/bundle.ts";
+import { deliveries } from "./sides/deliveries.ts";
 import { envelope } from "./sides/envelope.ts";
 import { interactive } from "./sides/interactive.ts";
 import { closeShops, openShops, passes, plansOf, renewalsBySize, renewalsOneByOne } from "./sides/renewals.ts";
@@ -65,6 +66,8 @@ try {
     (on) => interactive(on, 2),
     (on) => worker(on, built),
     (on) => webhook(on, built),
+    (on) => deliveries(on, 0),
+    (on) => deliveries(on, 50),
   ];
   for (const make of groups) {
     await run(await make(arena));

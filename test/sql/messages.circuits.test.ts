@@ -28,12 +28,12 @@ const giveBack = (db: Pool, ids: string[], tokens: string[]) =>
 const fail = (db: Pool, id = "", token = "", more: object = {}) =>
   call<Failed>(db, "messages.fail", { id, token, error: "no answer", final: false, unavailable: true, ...more });
 
-async function messagesOf(db: Pool, channel: string, n: number, endpoint: string | null = null): Promise<void> {
+async function messagesOf(db: Pool, channel: string, n: number, to: string | null = null): Promise<void> {
   for (let i = 0; i < n; i += 1) {
     await db.query("select messages.enqueue($1, 'told', null, $2, '{}', endpoint_id => $3)", [
       channel,
-      `${endpoint} ${i} ${randomUUID()}`,
-      endpoint,
+      `${to} ${i} ${randomUUID()}`,
+      to,
     ]);
   }
 }
@@ -194,7 +194,8 @@ describe("an endpoint", () => {
     await advance(db, "6 minutes");
     await messagesOf(db, "webhook", 1, up);
     const trial = await claim(db, "webhook");
-    expect(trial.endpoint_ids.toSorted()).toEqual([down, up].toSorted());
+    expect(new Set(trial.endpoint_ids)).toEqual(new Set([down, up]));
+    expect(trial.ids).toHaveLength(2);
     expect((await claim(db, "webhook")).ids).toEqual([]);
     await settle(db, trial.ids, trial.tokens);
     await advance(db, "5 minutes");
