@@ -80,6 +80,7 @@ CREATE TABLE "access"."stray" (
 	"times" integer DEFAULT 1 NOT NULL,
 	"first_seen_at" timestamp with time zone NOT NULL,
 	"seen_at" timestamp with time zone NOT NULL,
+	"removals" integer DEFAULT 0 NOT NULL,
 	CONSTRAINT "stray_pk" PRIMARY KEY("key")
 );
 CREATE TABLE "messages"."template" (
@@ -117,24 +118,314 @@ CREATE INDEX "broadcast_due" ON "messages"."broadcast" USING btree ("due_at","id
 CREATE INDEX "contact_of_channel" ON "messages"."contact" USING btree ("channel","id");
 CREATE INDEX "webhook_event_age" ON "messages"."webhook_event" USING btree ("created_at");
 CREATE INDEX "webhook_event_of_type" ON "messages"."webhook_event" USING btree ("type","id");
+CREATE INDEX "key_active" ON "access"."key" USING btree ("key") WHERE state = 'active';
 CREATE INDEX "outbox_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","id") WHERE endpoint_id is not null;
 CREATE INDEX "outbox_due_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","due_at") WHERE endpoint_id is not null and due_at is not null;
 CREATE INDEX "outbox_of_broadcast" ON "messages"."outbox" USING btree ("broadcast_id","state") WHERE broadcast_id is not null;
 CREATE INDEX "outbox_dead" ON "messages"."outbox" USING btree ("channel","id") WHERE state = 'dead';
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_provider_known" CHECK (provider in ('stripe', 'manual', 'balance', 'btcpay'));
 
--- @routine access.still_wanted
--- access.still_wanted: is the provisioner still to do what this message asks? A key is added while it lives, removed while it is to go.
--- Callers: messages.still_holds
-create or replace function access.still_wanted(kind text, body jsonb)
-  returns boolean
-  language plpgsql volatile security definer set search_path = ''
+-- @routine access.add_name
+-- access.add_name: what the newest message is called that adds a key: the first, or the one for the time that it had to be added again.
+-- Callers: access.follow, access.compare, access.reconcile
+create or replace function access.add_name(id uuid, adds integer)
+  returns text
+  language plpgsql immutable security definer set search_path = ''
 as $$
 begin
-  return exists (
-    select from access.key k
-     where k.id = (still_wanted.body->>'key_id')::uuid
-       and case still_wanted.kind when 'add_key' then k.state in ('pending', 'active') else k.state = 'removing' end);
+  return 'add:' || add_name.id || case when add_name.adds > 0 then ':' || add_name.adds else '' end;
+end
+$$;
+revoke all on function "access"."add_name"(uuid, integer) from public, tollgate_worker;
+
+-- @routine access.compare
+-- access.compare: what the provisioner has, between two keys, against the rows. It was asked after `listed_at`, for what comes after `after`
+-- (null: from the beginning), and said all up to `until` (null: to its list's end): `keys` let somebody in there, `shut` are there and let
+-- nobody in. `strays`: those that no row stands for, or only one that was removed before it was asked. `missing`: keys that were
+-- active before it was asked, that are not among `keys`, and that nothing is on its way for; at most `batch`, and `reached` is how far
+-- that goes. Writes nothing: the dry run shows it, and access.reconcile does it. Callers: worker, access.reconcile
+create or replace function access.compare(
+  after uuid,
+  until uuid,
+  keys uuid[],
+  shut uuid[],
+  listed_at timestamptz,
+  batch integer,
+  out strays uuid[],
+  out missing uuid[],
+  out reached uuid
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select coalesce(array_agg(l.key order by l.key), '{}') into compare.strays
+    from unnest(compare.keys || compare.shut) l(key)
+   where (compare.after is null or l.key > compare.after) and (compare.until is null or l.key <= compare.until)
+     and not exists (
+       select from access.key k where k.key = l.key and (k.state <> 'removed' or k.removed_at >= compare.listed_at));
+  with lacking as materialized (
+    select k.key, access.add_name(k.id, k.adds) as name
+      from access.key k
+     where k.state = 'active' and k.activated_at < compare.listed_at
+       and k.key > coalesce(compare.after, '00000000-0000-0000-0000-000000000000')
+       and k.key <= coalesce(compare.until, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+       and not exists (select from unnest(compare.keys) l(key) where l.key = k.key)
+     order by k.key
+     limit compare.batch
+  ), coming as materialized (
+    select messages.unsettled('provisioner', (select coalesce(array_agg(l.name), '{}') from lacking l), compare.listed_at) as names
+  )
+  select coalesce(array_agg(l.key order by l.key) filter (where l.name <> all (c.names)), '{}') as missing,
+         count(*) as lacking, (array_agg(l.key order by l.key desc))[1] as last
+    into strict v_row
+    from lacking l cross join coming c;
+  compare.missing := v_row.missing;
+  compare.reached := case when v_row.lacking = compare.batch then v_row.last else compare.until end;
+end
+$$;
+revoke all on function "access"."compare"(uuid, uuid, uuid[], uuid[], timestamptz, integer) from public, tollgate_worker;
+grant execute on function "access"."compare"(uuid, uuid, uuid[], uuid[], timestamptz, integer) to tollgate_worker;
+
+-- @routine access.follow
+-- access.follow: which of a workspace's subscriptions is to have a key (null: none). Its first key is made, and the provisioner is told
+-- to add it; every other one of the workspace's that lives is revoked, and the provisioner is told to remove it. Both in the
+-- statement that says so (D18).
+-- Guarantees: a subscription that is paid on keeps the key that it has (D19), by the index key_live_once and no look before; saying the
+--   same again changes nothing. A key that was revoked is not added afterwards: what was to add it is not sent any more, and what
+--   removes it waits until whoever is sending that has done.
+-- Locks: the caller holds the workspace's row; then the keys, then the outbox. Callers: billing.follow
+create or replace function access.follow(workspace_id uuid, subscription_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_key record;
+begin
+  for v_key in
+    update access.key k set state = 'removing', revoked_at = ops.now()
+     where k.workspace_id = follow.workspace_id and k.state in ('pending', 'active')
+       and k.subscription_id is distinct from follow.subscription_id
+    returning k.id, k.key, k.adds
+  loop
+    -- Of what adds it only the newest may be on its way: no other is sent before that was settled (access.reconcile).
+    perform messages.enqueue('provisioner', 'remove_key', follow.workspace_id, 'remove:' || v_key.id,
+      jsonb_build_object('key_id', v_key.id, 'key', v_key.key),
+      due_at => messages.cancel('provisioner', access.add_name(v_key.id, v_key.adds)));
+  end loop;
+  if follow.subscription_id is not null then
+    -- Random, all 122 bits: whoever has it is let in.
+    insert into access.key as k (id, key, workspace_id, subscription_id, state, created_at)
+    values (uuidv7(), gen_random_uuid(), follow.workspace_id, follow.subscription_id, 'pending', ops.now())
+    on conflict (subscription_id) where state in ('pending', 'active') do nothing
+    returning k.id, k.key into v_key;
+    if found then
+      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, access.add_name(v_key.id, 0),
+        jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
+    end if;
+  end if;
+end
+$$;
+revoke all on function "access"."follow"(uuid, uuid) from public, tollgate_worker;
+
+-- @routine access.provisioned
+-- access.provisioned: the provisioner has taken messages: number i, which was claimed under `tokens[i]`. They are settled, and their keys
+-- move, in one statement: a key that was pending is there (`active`), one that was removing is gone (`removed`). What was there and
+-- was added again, and a stray, have no move. `settled`: whose claim held, `lost`: how many did not; `moved`: how many keys moved.
+-- Guarantees: only a claim's holder moves a key: of one that was revoked while it was added, the claim is gone (access.follow).
+--   Nobody decided this, so the audit has no row: the key and its message tell when.
+-- Locks: the keys, in the order of their ids; then messages.settle_many's. Callers: worker
+create or replace function access.provisioned(ids uuid[], tokens uuid[], out settled uuid[], out lost integer, out moved integer)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_held record;
+begin
+  select h.ids, h.kinds, h.bodies into strict v_held from messages.held(provisioned.ids, provisioned.tokens) h;
+  perform from access.key k
+    where k.id = any (array(select (b.body ->> 'key_id')::uuid from unnest(v_held.bodies) b(body)))
+    order by k.id
+      for no key update;
+  select s.settled, s.lost into strict provisioned.settled, provisioned.lost
+    from messages.settle_many(provisioned.ids, provisioned.tokens) s;
+  update access.key k
+     set state = case m.kind when 'add_key' then 'active' else 'removed' end,
+         activated_at = case m.kind when 'add_key' then ops.now() else k.activated_at end,
+         removed_at = case m.kind when 'remove_key' then ops.now() end
+    from unnest(v_held.ids, v_held.kinds, v_held.bodies) m(id, kind, body)
+   where m.id = any (provisioned.settled) and k.id = (m.body ->> 'key_id')::uuid
+     and k.state = case m.kind when 'add_key' then 'pending' when 'remove_key' then 'removing' end;
+  get diagnostics provisioned.moved = row_count;
+end
+$$;
+revoke all on function "access"."provisioned"(uuid[], uuid[]) from public, tollgate_worker;
+grant execute on function "access"."provisioned"(uuid[], uuid[]) to tollgate_worker;
+
+-- @routine access.reconcile
+-- access.reconcile: a part of the provisioner's list is held against the rows (access.compare says what its arguments are, and what
+-- differs). What is missing there is added again, under a message of its own; a stray is counted, once in each pass (`listed_at` is its
+-- beginning): access.remove_strays does the rest, when the list was read to its end.
+-- Guarantees: of callers at once, one adds; nothing is added that is being added, nor what was added after the list was asked for.
+--   Bounded by the part and by `batch`: `reached` is how far it went, null at the list's end, and `more` that it was cut off there.
+-- Locks: the keys, in the order of their ids, SKIP LOCKED (who holds one knows newer); then the strays, the outbox. Callers: worker
+create or replace function access.reconcile(
+  after uuid,
+  until uuid,
+  keys uuid[],
+  shut uuid[],
+  listed_at timestamptz,
+  batch integer,
+  out strays integer,
+  out added integer,
+  out reached uuid,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_differs record;
+  v_ids uuid[];
+  v_names text[];
+  v_again record;
+begin
+  select c.strays, c.missing, c.reached into strict v_differs
+    from access.compare(reconcile.after, reconcile.until, reconcile.keys, reconcile.shut, reconcile.listed_at, reconcile.batch) c;
+  reconcile.reached := v_differs.reached;
+  reconcile.more := v_differs.reached is distinct from reconcile.until;
+  reconcile.strays := cardinality(v_differs.strays);
+
+  with held as materialized (
+    select k.id, k.adds from access.key k
+     where k.key = any (v_differs.missing) and k.state = 'active'
+     order by k.id
+       for no key update skip locked
+  )
+  select coalesce(array_agg(h.id order by h.id), '{}'), coalesce(array_agg(access.add_name(h.id, h.adds)), '{}')
+    into v_ids, v_names from held h;
+  -- Asked again under the lock: another pass may have added it meanwhile.
+  v_names := messages.unsettled('provisioner', v_names, reconcile.listed_at);
+  with again as (
+    update access.key k set adds = k.adds + 1
+     where k.id = any (v_ids) and access.add_name(k.id, k.adds) <> all (v_names)
+    returning k.id, k.key, k.workspace_id, k.adds
+  )
+  select coalesce(array_agg(a.workspace_id order by a.id), '{}') as workspace_ids,
+         coalesce(array_agg(access.add_name(a.id, a.adds) order by a.id), '{}') as names,
+         coalesce(array_agg(jsonb_build_object('key_id', a.id, 'key', a.key) order by a.id), '{}') as bodies
+    into strict v_again
+    from again a;
+  reconcile.added := cardinality(v_again.names);
+
+  insert into access.stray as s (key, first_seen_at, seen_at)
+  select l.key, reconcile.listed_at, reconcile.listed_at from unnest(v_differs.strays) l(key) order by l.key
+  on conflict on constraint stray_pk do update set times = s.times + 1, seen_at = excluded.seen_at
+    where s.seen_at < excluded.seen_at;
+  perform messages.enqueue_many('provisioner', 'add_key', v_again.workspace_ids, v_again.names, v_again.bodies);
+end
+$$;
+revoke all on function "access"."reconcile"(uuid, uuid, uuid[], uuid[], timestamptz, integer) from public, tollgate_worker;
+grant execute on function "access"."reconcile"(uuid, uuid, uuid[], uuid[], timestamptz, integer) to tollgate_worker;
+
+-- @routine access.removal_name
+-- access.removal_name: what the newest message is called that removes a stray.
+-- Callers: access.remove_strays
+create or replace function access.removal_name(key uuid, first_seen_at timestamptz, removals integer)
+  returns text
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return 'stray:' || removal_name.key || ':' || (extract(epoch from removal_name.first_seen_at) * 1000000)::bigint
+    || ':' || removal_name.removals;
+end
+$$;
+revoke all on function "access"."removal_name"(uuid, timestamptz, integer) from public, tollgate_worker;
+
+-- @routine access.remove_strays
+-- access.remove_strays: the provisioner's list was read to its end, in the pass that began at `listed_at`. Strays that it did not show any
+-- more are forgotten; those that were seen in two passes are to be removed there. One that stays all the same is told of again after
+-- two more passes, never while its removal is under way.
+-- Guarantees: a removal is sent only while no row stands for the key (access.still_wanted). More than a thousand at once are removed by
+--   nobody: an alarm `strays_many` says so, for then this is hardly the list of our keys. `more`: there are others to forget.
+-- Locks: the strays, in the order of their keys, SKIP LOCKED; then the outbox. Callers: worker
+create or replace function access.remove_strays(
+  listed_at timestamptz,
+  out forgotten integer,
+  out removing integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  c_most constant integer := 1000;
+  v_count integer;
+  v_keys uuid[];
+  v_names text[];
+  v_again record;
+begin
+  with gone as materialized (
+    select s.key from access.stray s where s.seen_at < remove_strays.listed_at
+     order by s.key
+     limit c_most
+       for update skip locked
+  )
+  delete from access.stray s using gone where s.key = gone.key;
+  get diagnostics remove_strays.forgotten = row_count;
+  remove_strays.more := remove_strays.forgotten = c_most;
+  remove_strays.removing := 0;
+  if remove_strays.more then
+    return;
+  end if;
+
+  select count(*) into strict v_count from access.stray s where s.times >= 2;
+  if v_count > c_most then
+    perform ops.raise_alarm('strays_many', 'provisioner', jsonb_build_object('strays', v_count));
+    return;
+  end if;
+  perform ops.close_alarm('strays_many', 'provisioner');
+
+  with held as materialized (
+    select s.key, access.removal_name(s.key, s.first_seen_at, s.removals) as name from access.stray s
+     where s.times >= 2 and s.seen_at = remove_strays.listed_at
+     order by s.key
+       for no key update skip locked
+  )
+  select coalesce(array_agg(h.key), '{}'), coalesce(array_agg(h.name), '{}') into v_keys, v_names from held h;
+  v_names := messages.unsettled('provisioner', v_names, remove_strays.listed_at);
+  with told as (
+    update access.stray s set removals = s.removals + 1, times = 0
+     where s.key = any (v_keys) and access.removal_name(s.key, s.first_seen_at, s.removals) <> all (v_names)
+    returning s.key, s.first_seen_at, s.removals
+  )
+  select coalesce(array_agg(null::uuid), '{}') as workspace_ids,
+         coalesce(array_agg(access.removal_name(t.key, t.first_seen_at, t.removals) order by t.key), '{}') as names,
+         coalesce(array_agg(jsonb_build_object('key', t.key) order by t.key), '{}') as bodies
+    into strict v_again
+    from told t;
+  remove_strays.removing := cardinality(v_again.names);
+  perform messages.enqueue_many('provisioner', 'remove_stray', v_again.workspace_ids, v_again.names, v_again.bodies);
+end
+$$;
+revoke all on function "access"."remove_strays"(timestamptz) from public, tollgate_worker;
+grant execute on function "access"."remove_strays"(timestamptz) to tollgate_worker;
+
+-- @routine access.still_wanted
+-- access.still_wanted: is what a message asks of the provisioner still to be done? A key is added while it is to be there, removed
+-- while it is not, and a stray while no row stands for it. Callers: messages.still_holds
+create or replace function access.still_wanted(kind text, body jsonb)
+  returns boolean
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return case still_wanted.kind
+    when 'add_key' then exists (
+      select from access.key k where k.id = (still_wanted.body ->> 'key_id')::uuid and k.state in ('pending', 'active'))
+    when 'remove_key' then exists (
+      select from access.key k where k.id = (still_wanted.body ->> 'key_id')::uuid and k.state = 'removing')
+    when 'remove_stray' then not exists (
+      select from access.key k where k.key = (still_wanted.body ->> 'key')::uuid and k.state <> 'removed')
+    else false end;
 end
 $$;
 revoke all on function "access"."still_wanted"(text, jsonb) from public, tollgate_worker;
@@ -813,6 +1104,23 @@ $$;
 revoke all on function "messages"."give_back"(uuid[], uuid[]) from public, tollgate_worker;
 grant execute on function "messages"."give_back"(uuid[], uuid[]) to tollgate_worker;
 
+-- @routine messages.held
+-- messages.held: which of these messages the claims hold, number i under `tokens[i]`, and what they ask. Reads, and locks nothing: what is
+-- settled by it is guarded there. Callers: access.provisioned
+create or replace function messages.held(inout ids uuid[], tokens uuid[], out kinds text[], out bodies jsonb[])
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select coalesce(array_agg(o.id order by o.id), '{}'), coalesce(array_agg(o.kind order by o.id), '{}'),
+         coalesce(array_agg(o.body order by o.id), '{}')
+    into held.ids, held.kinds, held.bodies
+    from messages.outbox o
+   where o.id = any (held.ids) and o.state = 'sending'
+     and o.lease_token = (held.tokens)[array_position(held.ids, o.id)];
+end
+$$;
+revoke all on function "messages"."held"(uuid[], uuid[]) from public, tollgate_worker;
+
 -- @routine messages.hold_back
 -- messages.hold_back: what is due to endpoints that fail is put off until they are tried again, all but the one message that tries. So they
 -- do not stand before what is for others. At most 1,000 a call. Locks: the messages, SKIP LOCKED. Callers: messages.claim
@@ -1353,6 +1661,22 @@ end
 $$;
 revoke all on function "messages"."test_endpoint"(uuid) from public, tollgate_worker;
 grant execute on function "messages"."test_endpoint"(uuid) to tollgate_worker;
+
+-- @routine messages.unsettled
+-- messages.unsettled: which of these messages a channel's receiver may not have taken when it was asked at `since`: they wait, are being
+-- sent, could not be sent (dead, under an alarm), or were delivered later than that. Callers: access.compare, access.reconcile,
+-- access.remove_strays
+create or replace function messages.unsettled(channel text, dedupe_keys text[], since timestamptz, out names text[])
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select coalesce(array_agg(o.dedupe_key), '{}') into unsettled.names
+    from messages.outbox o
+   where o.channel = unsettled.channel and o.dedupe_key = any (unsettled.dedupe_keys)
+     and (o.state in ('queued', 'sending', 'dead') or o.state = 'delivered' and o.settled_at >= unsettled.since);
+end
+$$;
+revoke all on function "messages"."unsettled"(text, text[], timestamptz) from public, tollgate_worker;
 
 -- @routine messages.webhook_events_expire
 -- messages.webhook_events_expire: drops events after 35 days, and what of them could never be delivered (messages that were

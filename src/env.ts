@@ -18,6 +18,29 @@ export interface StripeAccount {
   readonly api_base: string | null;
 }
 
+/** The operator's own provisioner, which keeps our contract (README, "Provisioning"). */
+export interface HttpProvisioner {
+  readonly kind: "http";
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly secret: string;
+}
+
+/** What a panel's user is to be made with, by protocol. */
+export type PanelProxies = z.infer<typeof panelProxies>;
+
+/** A VPN panel, and who we are there. */
+export interface MarzbanPanel {
+  readonly kind: "marzban";
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  readonly proxies: PanelProxies;
+}
+
+/** What lets customers in by their keys. */
+export type ProvisionerAccount = HttpProvisioner | MarzbanPanel;
+
 /** What the Worker was configured with, parsed. */
 export interface Settings {
   readonly database: Database;
@@ -32,6 +55,8 @@ export interface Settings {
   readonly local: boolean;
   /** Where a checkout may send a customer back to: `https://app.example`. */
   readonly checkout_origins: readonly string[];
+  /** Null: nobody is told by us which keys to add; who provisions asks for the list. */
+  readonly provisioner: ProvisionerAccount | null;
   /** The documentation page's files; absent where the bundle runs without wrangler. */
   readonly assets: { fetch(request: Request): Promise<Response> } | null;
 }
@@ -84,6 +109,47 @@ const origins = z.string().transform((text, context) =>
   }),
 );
 
+/** Where a peer is whom we tell secrets. Plain http is for this machine, and only on the local stack. */
+const peerUrl = z
+  .string()
+  .refine((text) => {
+    const url = URL.parse(text);
+    const plain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
+    return plain && (url.protocol === "https:" || (url.protocol === "http:" && loopback.has(url.hostname)));
+  }, "must be https, with no user, query or fragment in it")
+  .transform((text) => text.replace(/\/+$/, ""));
+
+const signingSecret = z
+  .string()
+  .regex(
+    /^whsec_(?:[A-Za-z\d+/]{4}){8,}(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/,
+    "must be whsec_ and 24 bytes or more in base64",
+  );
+
+const panelProxies = z
+  .partialRecord(
+    z.enum(["vmess", "vless", "trojan", "shadowsocks"]),
+    z.strictObject({
+      flow: z.string().optional(),
+      method: z.string().optional(),
+      inbounds: z.array(z.string()).optional(),
+    }),
+  )
+  .refine((proxies) => Object.keys(proxies).length > 0, "must name a protocol");
+
+const jsonOf = <Schema extends z.ZodType>(schema: Schema) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        context.addIssue({ code: "custom", message: "must be JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
+
 /** The only description of the bindings. */
 const bindings = z.object({
   DATABASE_URL: postgresUrl,
@@ -94,6 +160,12 @@ const bindings = z.object({
   STRIPE_API_BASE: optional(localEndpoint),
   CHECKOUT_ORIGINS: optional(origins),
   WEBHOOK_SIGNING_KEY: optional(signingKey),
+  PROVISIONER_KIND: optional(z.enum(["http", "marzban"])),
+  PROVISIONER_URL: optional(peerUrl),
+  PROVISIONER_SECRET: optional(signingSecret),
+  PROVISIONER_USER: optional(z.string()),
+  PROVISIONER_PASSWORD: optional(z.string()),
+  PROVISIONER_PROXIES: optional(jsonOf(panelProxies)),
   ASSETS: z.custom<{ fetch(request: Request): Promise<Response> }>((value) => typeof value === "object").optional(),
 });
 
@@ -107,10 +179,7 @@ export function settings(env: object): Settings {
   const seen = known.get(env);
   if (seen !== undefined) return seen;
   const parsed = bindings.safeParse(env);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    throw new Problem("misconfigured", {}, { cause: new Error(`bindings refused: ${faults.join("; ")}`) });
-  }
+  if (!parsed.success) throw refused(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
   const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, CHECKOUT_ORIGINS, WEBHOOK_SIGNING_KEY, ASSETS } = parsed.data;
   const fresh: Settings = {
     database: { url: DATABASE_URL, fetch_endpoint: DATABASE_FETCH_ENDPOINT ?? null },
@@ -118,10 +187,36 @@ export function settings(env: object): Settings {
     webhook_key: WEBHOOK_SIGNING_KEY ?? null,
     local: DATABASE_FETCH_ENDPOINT !== undefined,
     checkout_origins: CHECKOUT_ORIGINS ?? [],
+    provisioner: provisionerAccount(parsed.data),
     assets: ASSETS ?? null,
   };
   known.set(env, fresh);
   return fresh;
+}
+
+function refused(faults: readonly string[]): Problem {
+  return new Problem("misconfigured", {}, { cause: new Error(`bindings refused: ${faults.join("; ")}`) });
+}
+
+function provisionerAccount(bound: z.infer<typeof bindings>): ProvisionerAccount | null {
+  const kind = bound.PROVISIONER_KIND;
+  if (kind === undefined) return null;
+  const needed = <Value>(name: string, value: Value | undefined): Value => {
+    if (value === undefined) throw refused([`${name}: is needed where PROVISIONER_KIND is ${kind}`]);
+    return value;
+  };
+  const url = needed("PROVISIONER_URL", bound.PROVISIONER_URL);
+  if (url.startsWith("http:") && bound.DATABASE_FETCH_ENDPOINT === undefined) {
+    throw refused(["PROVISIONER_URL: must be https: only the local stack has one on this machine"]);
+  }
+  if (kind === "http") return { kind, url, secret: needed("PROVISIONER_SECRET", bound.PROVISIONER_SECRET) };
+  return {
+    kind,
+    url,
+    user: needed("PROVISIONER_USER", bound.PROVISIONER_USER),
+    password: needed("PROVISIONER_PASSWORD", bound.PROVISIONER_PASSWORD),
+    proxies: bound.PROVISIONER_PROXIES ?? { vless: {} },
+  };
 }
 
 function stripeAccount(bound: z.infer<typeof bindings>): StripeAccount | null {

@@ -45,12 +45,17 @@ export const key = access.table(
     index("key_unfinished")
       .on(t.state, t.id)
       .where(sql`state in ('pending', 'removing')`),
+    // The provisioner's list is read in this order, and held against it.
+    index("key_active")
+      .on(t.key)
+      .where(sql`state = 'active'`),
   ],
 );
 
 /**
- * A key that the provisioner has and that no row, or only a removed one, stands for: in how many passes over its list it was seen. Seen in
- * two, it is removed there. Growth: few rows; what a pass no longer sees goes.
+ * A key that the provisioner has and that no row, or only a removed one, stands for: in how many passes over its list it was seen since it
+ * was last to be removed (`times`), and how often that was (`removals`). Seen in two, it is removed there. Growth: few rows; what a pass
+ * no longer sees goes.
  */
 export const stray = access.table(
   "stray",
@@ -59,6 +64,7 @@ export const stray = access.table(
     times: integer().notNull().default(1),
     first_seen_at: time().notNull(),
     seen_at: time().notNull(),
+    removals: integer().notNull().default(0),
   },
   (t) => [primaryKey({ name: "stray_pk", columns: [t.key] })],
 );

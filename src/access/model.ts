@@ -15,6 +15,7 @@ export const workspaceParams = z.strictObject({ workspace: uuid });
 export const keyParams = z.strictObject({ access_key: uuid });
 export const keysQuery = z.strictObject(pageQuery);
 export const unfinishedQuery = z.strictObject({ ...pageQuery, state: unfinished.optional() });
+export const differencesQuery = z.strictObject({ cursor: pageQuery.cursor });
 export const confirmBody = z.strictObject({ state: confirmed });
 
 const expiry = moment.nullable().meta({ description: "Until when it is paid for; null: it is not valid." });
@@ -45,3 +46,23 @@ export const keyItem = () =>
   });
 
 export const confirmedAnswer = () => z.object({ id: uuid, state: confirmed, ...moments() });
+
+export const differencesAnswer = () =>
+  z.object({
+    data: z.array(
+      z.object({
+        does: z.enum(["add", "remove"]).meta({
+          description:
+            "`add`: the key is paid for, and the provisioner lacks it. `remove`: the provisioner has it, and no key here is of that name.",
+        }),
+        key: uuid,
+        access_key_id: uuid.nullable(),
+        workspace_id: uuid.nullable(),
+        seen: z.int().min(0).nullable().meta({
+          description: "In how many passes it was seen already; of those to remove. Seen in two, it is removed.",
+        }),
+      }),
+    ),
+    listed: z.int().min(0).meta({ description: "How many keys the provisioner has on this page." }),
+    next_cursor: z.string().nullable().meta({ description: "For `?cursor=`; null on the last page." }),
+  });

@@ -1,5 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import { cut, pageAnswer, pageOf } from "../http/pagination.ts";
+import { cut, cursorPlace, pageAnswer, pageOf } from "../http/pagination.ts";
 import {
   idempotencyOptional,
   jsonAnswer,
@@ -10,6 +10,7 @@ import {
   writeRefusals,
 } from "../http/route.ts";
 import { router } from "../http/router.ts";
+import { differences } from "./differences.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
 
@@ -77,6 +78,23 @@ const confirm = createRoute({
   },
 });
 
+const listDifferences = createRoute({
+  method: "get",
+  path: "/v1/provisioner/reconcile",
+  operationId: "listProvisionerDifferences",
+  tags: ["access"],
+  summary: "Compare the provisioner's keys, and change nothing",
+  description:
+    "What the sweep `provisioner_reconcile` would do: a page of the provisioner's list, 1000 keys at most, against the access keys. " +
+    "For an operator's key.",
+  ...secured("access:read"),
+  request: { query: model.differencesQuery },
+  responses: {
+    200: jsonAnswer(model.differencesAnswer, "A page of what differs"),
+    ...readRefusals("cursor_invalid", "operator_key_required", "provisioner_unavailable"),
+  },
+});
+
 /** Who is let in. */
 export const access = router()
   .openapi(getAccess, async (c) => c.json(await store.getAccess(c, c.req.valid("param").key), 200))
@@ -95,6 +113,7 @@ export const access = router()
       200,
     );
   })
+  .openapi(listDifferences, async (c) => c.json(await differences(c, cursorPlace(c.req.valid("query").cursor)), 200))
   .openapi(confirm, async (c) => {
     return c.json(await store.confirm(c, c.req.valid("param").access_key, c.req.valid("json").state), 200);
   });

@@ -36,7 +36,12 @@ export interface Page {
 
 /** Reads the query of a list. Throws 400 `cursor_invalid`. */
 export function pageOf(query: { limit: number; cursor?: string | undefined }): Page {
-  return { limit: query.limit, after: query.cursor === undefined ? null : decodeCursor(query.cursor) };
+  return { limit: query.limit, after: cursorPlace(query.cursor) };
+}
+
+/** What a cursor says alone: of a list that gives its pages a length of their own. Throws 400 `cursor_invalid`. */
+export function cursorPlace(cursor: string | undefined): string | null {
+  return cursor === undefined ? null : decodeCursor(cursor);
 }
 
 /** Cuts the `limit + 1` rows that a list has read into a page. */

@@ -81,6 +81,7 @@ export const problems = {
   database_unavailable: { status: 503, title: "The database does not answer" },
   outcome_unknown: { status: 503, title: "The database did not say whether it was done; repeat with the same key" },
   provider_unavailable: { status: 503, title: "The payment provider does not answer; repeat with the same key" },
+  provisioner_unavailable: { status: 503, title: "The provisioner does not answer as it should" },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 /** A stable error code of the API. */

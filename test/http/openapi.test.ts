@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import * as z from "zod";
 import { problems } from "../../src/http/problem.ts";
-import { idOf, textOf, type Answer } from "../support/api.ts";
+import { Api, idOf, textOf, type Answer } from "../support/api.ts";
 import { needed, operations, type Operation } from "../support/operations.ts";
 import { places, test as inMarket } from "../support/market.ts";
+import { startProvisioner } from "../world/provisioner.ts";
 
 const test = inMarket.extend("routes", { scope: "file" }, ({ trade }) => operations(trade.worker.url));
 
@@ -68,12 +69,12 @@ test("every code of the table is described, and each example body is taken", asy
   }
 });
 
-test("the answers fit their descriptions", async ({ db, market, api, routes }) => {
+test("the answers fit their descriptions", async ({ db, world, market, api, routes }) => {
   const seen = new Set<string>();
-  const check = async (id: string, path: string, body?: unknown): Promise<Answer> => {
+  const check = async (id: string, path: string, body?: unknown, at = api): Promise<Answer> => {
     const route = find(routes, id);
     const call = body === undefined ? {} : { body, key: randomUUID() };
-    const answer = await api.call(route.method, path, call);
+    const answer = await at.call(route.method, path, call);
     const schema = route.answers[String(answer.status)];
     if (schema === undefined)
       throw new Error(`${id} does not describe ${answer.status} ${JSON.stringify(answer.body)}`);
@@ -187,6 +188,11 @@ test("the answers fit their descriptions", async ({ db, market, api, routes }) =
     await db.query<{ id: string; key: string }>("select id, key from access.key")
   ).rows;
   await check("getAccess", `/v1/access/${shown}`);
+  const provisioner = await startProvisioner();
+  provisioner.keys.set(randomUUID(), { key_id: "", workspace_id: null });
+  const provisioned = new Api((await world.another(provisioner.bindings)).url, world.operatorKey);
+  await check("listProvisionerDifferences", "/v1/provisioner/reconcile", undefined, provisioned);
+  await provisioner.stop();
   await check("confirmAccessKey", `/v1/access_keys/${pending}/confirm`, { state: "active" });
   await market.stripe.settled();
   await check("listBalances", `${path}/balances`);

@@ -148,6 +148,7 @@ const besides = [
   "ledger.balance_of",
   "ledger.verify",
   "ledger.set_limit",
+  "access.compare",
   "billing.paid_until",
   "payments.quote",
   // Of the release before: its Worker runs until this one is deployed.

@@ -64,6 +64,7 @@ export class Pumping {
       webhook_key: null,
       local: true,
       checkout_origins: [],
+      provisioner: null,
       assets: null,
     };
     const pumping = new Pumping(database.owner, settings, wires, await wires.to("peer", peer.url), peer, did);

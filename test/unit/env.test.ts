@@ -12,6 +12,7 @@ test("the bindings, parsed once for each env", () => {
     webhook_key: null,
     local: false,
     checkout_origins: [],
+    provisioner: null,
     assets: null,
   });
   expect(settings(env)).toBe(settings(env));
@@ -123,6 +124,62 @@ test("a refusal names the binding and never its value", () => {
     expect(problem).toMatchObject({ code: "misconfigured" });
     const cause = problem instanceof Error && problem.cause instanceof Error ? problem.cause.message : "";
     expect(cause).toContain("DATABASE_URL");
+    expect(cause).not.toContain("secret");
+  }
+});
+
+const stack = { DATABASE_URL, DATABASE_FETCH_ENDPOINT: "http://127.0.0.1:4444/sql" };
+const PROVISIONER_SECRET = `whsec_${"c2VjcmV0".repeat(4)}`;
+const own = { PROVISIONER_KIND: "http", PROVISIONER_URL: "https://vpn.example/tollgate/", PROVISIONER_SECRET };
+const panel = {
+  PROVISIONER_KIND: "marzban",
+  PROVISIONER_URL: "https://panel.example:8000",
+  PROVISIONER_USER: "tollgate",
+  PROVISIONER_PASSWORD: "secret",
+};
+
+test("a provisioner of one's own, and a panel", () => {
+  const url = "https://vpn.example/tollgate";
+  expect(settings({ DATABASE_URL, ...own }).provisioner).toEqual({ kind: "http", url, secret: PROVISIONER_SECRET });
+  expect(settings({ DATABASE_URL, ...panel }).provisioner).toEqual({
+    kind: "marzban",
+    url: "https://panel.example:8000",
+    user: "tollgate",
+    password: "secret",
+    proxies: { vless: {} },
+  });
+  const PROVISIONER_PROXIES = '{"vless":{"flow":"xtls-rprx-vision","inbounds":["VLESS TCP"]},"trojan":{}}';
+  expect(settings({ DATABASE_URL, ...panel, PROVISIONER_PROXIES }).provisioner).toMatchObject({
+    proxies: { vless: { flow: "xtls-rprx-vision", inbounds: ["VLESS TCP"] }, trojan: {} },
+  });
+  expect(settings({ DATABASE_URL, ...own, PROVISIONER_KIND: "" }).provisioner).toBeNull();
+  const PROVISIONER_URL = "http://127.0.0.1:9000";
+  expect(settings({ ...stack, ...own, PROVISIONER_URL }).provisioner).toMatchObject({ url: PROVISIONER_URL });
+});
+
+test.each([
+  ["PROVISIONER_KIND", { ...own, PROVISIONER_KIND: "secret" }],
+  ["PROVISIONER_URL", { ...own, PROVISIONER_URL: "" }],
+  ["PROVISIONER_URL", { ...own, PROVISIONER_URL: "http://vpn.secret.example" }],
+  ["PROVISIONER_URL", { ...own, PROVISIONER_URL: "http://127.0.0.1:9000" }],
+  ["PROVISIONER_URL", { ...own, PROVISIONER_URL: "https://user:secret@vpn.example" }],
+  ["PROVISIONER_URL", { ...own, PROVISIONER_URL: "https://vpn.example/?secret=1" }],
+  ["PROVISIONER_SECRET", { ...own, PROVISIONER_SECRET: "" }],
+  ["PROVISIONER_SECRET", { ...own, PROVISIONER_SECRET: "whsec_secret" }],
+  ["PROVISIONER_SECRET", { ...own, PROVISIONER_SECRET: PROVISIONER_SECRET.slice(6) }],
+  ["PROVISIONER_USER", { ...panel, PROVISIONER_USER: "" }],
+  ["PROVISIONER_PASSWORD", { ...panel, PROVISIONER_PASSWORD: "" }],
+  ["PROVISIONER_PROXIES", { ...panel, PROVISIONER_PROXIES: "secret" }],
+  ["PROVISIONER_PROXIES", { ...panel, PROVISIONER_PROXIES: "{}" }],
+  ["PROVISIONER_PROXIES", { ...panel, PROVISIONER_PROXIES: '{"wireguard":{}}' }],
+])("a wrong %s is refused by its name, and its value is not told", (name, bindings) => {
+  try {
+    settings({ DATABASE_URL, ...bindings });
+    expect.unreachable();
+  } catch (error) {
+    expect(error).toEqual(new Problem("misconfigured"));
+    const cause = error instanceof Problem && error.cause instanceof Error ? error.cause.message : "";
+    expect(cause).toContain(name);
     expect(cause).not.toContain("secret");
   }
 });

@@ -13,6 +13,7 @@ const settings: Settings = {
   webhook_key: null,
   local: true,
   checkout_origins: [],
+  provisioner: null,
   assets: null,
 };
 

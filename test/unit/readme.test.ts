@@ -93,7 +93,7 @@ test("B5 README's bindings, sweeps and sizes are the code's", () => {
   const bindings = [...read("src/env.ts").matchAll(/^  ([A-Z_]+):/gm)].map(([, name]) => `\`${name}\``);
   expect(tableRows(section("Configuration")).map(([name]) => name)).toEqual(bindings);
 
-  const seconds: Record<string, number> = { minute: 60, "5 minutes": 300, hour: 3600, day: 86_400 };
+  const seconds: Record<string, number> = { minute: 60, "5 minutes": 300, "10 minutes": 600, hour: 3600, day: 86_400 };
   const sweeps = tableRows(section("Operating")).filter(([, each = ""]) => each in seconds);
   expect(sweeps.map(([name, each = ""]) => [name, seconds[each]])).toEqual(
     registry.map(({ name, interval_seconds }) => [`\`${name}\``, interval_seconds]),

@@ -9,6 +9,7 @@ const settings: Settings = {
   webhook_key: null,
   local: true,
   checkout_origins: [],
+  provisioner: null,
   assets: null,
 };
 const sweeps = Array.from({ length: 12 }, (_, i) => sweep("ops", `sweep_${i}`, 60));

@@ -17,11 +17,12 @@ begin
     update access.key k set state = 'removing', revoked_at = ops.now()
      where k.workspace_id = follow.workspace_id and k.state in ('pending', 'active')
        and k.subscription_id is distinct from follow.subscription_id
-    returning k.id, k.key
+    returning k.id, k.key, k.adds
   loop
+    -- Of what adds it only the newest may be on its way: no other is sent before that was settled (access.reconcile).
     perform messages.enqueue('provisioner', 'remove_key', follow.workspace_id, 'remove:' || v_key.id,
       jsonb_build_object('key_id', v_key.id, 'key', v_key.key),
-      due_at => messages.cancel('provisioner', 'add:' || v_key.id));
+      due_at => messages.cancel('provisioner', access.add_name(v_key.id, v_key.adds)));
   end loop;
   if follow.subscription_id is not null then
     -- Random, all 122 bits: whoever has it is let in.
@@ -30,7 +31,7 @@ begin
     on conflict (subscription_id) where state in ('pending', 'active') do nothing
     returning k.id, k.key into v_key;
     if found then
-      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, 'add:' || v_key.id,
+      perform messages.enqueue('provisioner', 'add_key', follow.workspace_id, access.add_name(v_key.id, 0),
         jsonb_build_object('key_id', v_key.id, 'key', v_key.key));
     end if;
   end if;
