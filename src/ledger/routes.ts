@@ -1,12 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import {
-  idempotencyOptional,
-  idempotencyRequired,
-  jsonBody,
-  keyedAnswer,
-  secured,
-  writeRefusals,
-} from "../http/route.ts";
+import { idempotencyRequired, jsonBody, keyedAnswer, secured, writeRefusals } from "../http/route.ts";
 import { router } from "../http/router.ts";
 import * as model from "./model.ts";
 import * as store from "./store.ts";
@@ -154,8 +147,11 @@ const lowRoute = createRoute({
     "When less than `below` is available, webhook endpoints are told, once for each fall (`credits.low`). Less already: when " +
     "there has been more.",
   ...secured("workspaces:write"),
-  request: { params: model.workspaceParams, headers: idempotencyOptional, body: jsonBody(model.lowBody) },
-  responses: { 200: keyedAnswer(model.lowAnswer, "Set"), ...writeRefusals("not_found") },
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.lowBody) },
+  responses: {
+    200: keyedAnswer(model.lowAnswer, "Set"),
+    ...writeRefusals("idempotency_key_required", "not_found"),
+  },
 });
 
 /** Everything that moves credits, and when they are low. */

@@ -28,7 +28,7 @@ test("every route is described: its scope, its refusals, its answer", ({ routes 
 
 test("what moves value needs an Idempotency-Key, and says so", async ({ api, routes }) => {
   const moving = routes.filter(({ method, path }) => method !== "GET" && path.includes("/credits/"));
-  expect(moving.length).toBe(9);
+  expect(moving.length).toBe(10);
   for (const route of moving) {
     expect(route.headers, route.id).toEqual([{ name: "Idempotency-Key", required: true }]);
     const path = route.path.replaceAll(/\{\w+\}/g, randomUUID());
@@ -108,6 +108,7 @@ test("the answers fit their descriptions", async ({ db, world, market, api, rout
   await check("reverseTransaction", `${credits}/transactions/${textOf(spent, "transaction_id")}/reverse`, {
     reason: "x",
   });
+  await check("setLowCreditsMark", `${credits}/low_mark`, { below: 100 });
   await check("getCredits", credits);
   await check("listTransactions", `${credits}/transactions`);
   await check("verifyLedger", `${path}/ledger/verify`);
@@ -201,6 +202,21 @@ test("the answers fit their descriptions", async ({ db, world, market, api, rout
   await check("listEvents", "/v1/events");
   await check("getEvent", `/v1/events/${event}`);
   await check("replayEvent", `/v1/events/${event}/replay`, {});
+
+  const hook = idOf(
+    await check("createWebhookEndpoint", "/v1/webhook_endpoints", { url: "https://app.example/", events: ["*"] }),
+  );
+  const endpoint = `/v1/webhook_endpoints/${hook}`;
+  await check("changeWebhookEndpoint", endpoint, { description: "the shop's", enabled: true });
+  await check("getWebhookEndpoint", endpoint);
+  await check("listWebhookEndpoints", "/v1/webhook_endpoints");
+  await check("rotateWebhookSecret", `${endpoint}/rotate`, { keep_old_for: 60 });
+  const tested = await check("testWebhookEndpoint", `${endpoint}/test`, {});
+  await check("listWebhookDeliveries", `${endpoint}/deliveries`);
+  await check("listWebhookEvents", "/v1/webhook_events?type=webhook.test");
+  await check("replayWebhookEvent", `/v1/webhook_events/${textOf(tested, "event_id")}/replay`, { endpoint_id: hook });
+  await check("replayWebhookEndpoint", `${endpoint}/replay`, { since: "2026-01-01T00:00:00Z" });
+  await check("deleteWebhookEndpoint", endpoint);
 
   const key = idOf(await check("createKey", "/v1/keys", { name: "x", scopes: ["ops:read"], expires_in: 60 }));
   await check("revokeKey", `/v1/keys/${key}/revoke`, {});

@@ -28,7 +28,7 @@ export class Endpoint {
   readonly db: Db;
   readonly id: string;
 
-  private constructor(db: Db, id: string) {
+  constructor(db: Db, id: string) {
     this.db = db;
     this.id = id;
   }
@@ -136,7 +136,7 @@ export class Endpoint {
   }
 }
 
-function replayEvent(db: Db, id: string, endpoint_id: string | null) {
+export function replayEvent(db: Db, id: string, endpoint_id: string | null) {
   return call<{ endpoint_ids: string[]; delivery_ids: string[] }>(db, "messages.replay_event", {
     id,
     endpoint_id,

@@ -4,6 +4,9 @@ import { startWorker } from "../world/worker.ts";
 import type { RunningWorker } from "../world/worker.ts";
 import { oncePerRun } from "./once.ts";
 
+/** What the secrets of webhook endpoints are made from, in every test. */
+const webhookKey = Buffer.alloc(32, "tests").toString("base64");
+
 /**
  * Runs the Worker against a bridge, with bindings besides. The first caller of the run builds the bundle that all of them
  * run.
@@ -25,5 +28,10 @@ export async function startTestWorker(
   if (built === null) {
     throw new Error(`There is no bundle in ${directory}.`);
   }
-  return await startWorker(built, { DATABASE_URL: workerUrl, DATABASE_FETCH_ENDPOINT: bridgeUrl, ...bindings });
+  return await startWorker(built, {
+    DATABASE_URL: workerUrl,
+    DATABASE_FETCH_ENDPOINT: bridgeUrl,
+    WEBHOOK_SIGNING_KEY: webhookKey,
+    ...bindings,
+  });
 }
