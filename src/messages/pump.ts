@@ -100,13 +100,16 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
   const settled: Promise<void>[] = [];
   /** Endpoints, or the channel itself (null), that nothing is to be sent to now. */
   const closed = new Set<string | null>();
-  if (waiting.length > 0) {
-    const send = await courier.sender(shift, account, waiting);
-    await Promise.all(Array.from({ length: claimed.careful ? 1 : inFlight }, () => worker(send)));
-  }
-  await Promise.all(settled);
-  if (waiting.length > 0) {
-    await shift.call(giveBackCall, { ids: waiting.map(({ id }) => id), tokens: waiting.map(({ token }) => token) });
+  try {
+    if (waiting.length > 0) {
+      const send = await courier.sender(shift, account, [...waiting]);
+      await Promise.all(Array.from({ length: claimed.careful ? 1 : inFlight }, () => worker(send)));
+    }
+    await Promise.all(settled);
+  } finally {
+    if (waiting.length > 0) {
+      await shift.call(giveBackCall, { ids: waiting.map(({ id }) => id), tokens: waiting.map(({ token }) => token) });
+    }
   }
   return { ...done, more: done.more && !closed.has(null) };
 

@@ -154,3 +154,36 @@ describe("a peer", () => {
     expect(kept.filter(({ attempts }) => attempts > 0).length).toBe(pumping.peer.requests.length);
   });
 });
+
+test("what a batch needs cannot be read: all of it is given back, and was no try", async ({ pumping }) => {
+  await pumping.enqueue(...keys);
+  pumping.unready = true;
+  await expect(pumping.pump()).rejects.toThrow("not ready");
+  expect((await pumping.kept()).map(({ state, attempts }) => [state, attempts])).toEqual(keys.map(() => ["queued", 0]));
+  pumping.unready = false;
+  await pumping.pump();
+  expect(pumping.did.toSorted()).toEqual(keys);
+});
+
+test("D22 a channel that hangs takes three of the four lanes of a tick: another's messages go out beside it", async ({
+  pumping,
+  database,
+}) => {
+  const other = await Pumping.open(database);
+  try {
+    const many = Array.from({ length: 50 }, (_, i) => `key ${i}`);
+    await pumping.enqueue(...many);
+    await other.enqueue(...many);
+    pumping.peer.behave("silent");
+    const tick = pumping.tick();
+    const hanging = pumping.pump({ tick, timeout_ms: 30_000 });
+    await pumping.peer.came(3);
+    await other.pump({ tick });
+    expect(other.did).toHaveLength(50);
+    expect(pumping.peer.requests).toHaveLength(3);
+    pumping.wires.stop();
+    await hanging.catch(() => undefined);
+  } finally {
+    await other.stop();
+  }
+});

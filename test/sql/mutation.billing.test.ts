@@ -3,7 +3,7 @@ import { unwatched } from "../support/sql.ts";
 import { money } from "./mutations/billing.money.ts";
 import { standing } from "./mutations/billing.standing.ts";
 import { state } from "./mutations/billing.state.ts";
-import { Lab, failureOf } from "./mutations/lab.ts";
+import { Lab, noticed } from "./mutations/lab.ts";
 
 // As mutation.test.ts: each protection of billing is taken out once, and its probe must notice.
 
@@ -13,6 +13,6 @@ test.for([...state, ...standing, ...money])("without it somebody notices: $guard
   await mutation.probe(lab);
   await lab.stands();
   await lab.without(mutation, async () => {
-    expect(await failureOf(mutation.probe(lab)), "nobody noticed that the guard was gone").not.toBeNull();
+    expect(await noticed(mutation, lab), "nobody noticed that the guard was gone").not.toBeNull();
   });
 });

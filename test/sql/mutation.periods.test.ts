@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { unwatched } from "../support/sql.ts";
-import { Lab, failureOf } from "./mutations/lab.ts";
+import { Lab, noticed } from "./mutations/lab.ts";
 import { paying } from "./mutations/periods.paying.ts";
 import { periods } from "./mutations/periods.ts";
 import { told } from "./mutations/periods.told.ts";
@@ -13,6 +13,6 @@ test.for([...periods, ...told, ...paying])("without it somebody notices: $guard"
   await mutation.probe(lab);
   await lab.stands();
   await lab.without(mutation, async () => {
-    expect(await failureOf(mutation.probe(lab)), "nobody noticed that the guard was gone").not.toBeNull();
+    expect(await noticed(mutation, lab), "nobody noticed that the guard was gone").not.toBeNull();
   });
 });

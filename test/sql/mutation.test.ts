@@ -5,7 +5,7 @@ import { accessKeys } from "./mutations/access_keys.ts";
 import { balance } from "./mutations/balance.ts";
 import { circuits } from "./mutations/circuits.ts";
 import { charging } from "./mutations/charging.ts";
-import { Lab, failureOf } from "./mutations/lab.ts";
+import { Lab, noticed } from "./mutations/lab.ts";
 import { holds } from "./mutations/holds.ts";
 import { house } from "./mutations/house.ts";
 import { inbox } from "./mutations/inbox.ts";
@@ -46,6 +46,6 @@ test.for([
   await mutation.probe(lab);
   await lab.stands();
   await lab.without(mutation, async () => {
-    expect(await failureOf(mutation.probe(lab)), "nobody noticed that the guard was gone").not.toBeNull();
+    expect(await noticed(mutation, lab), "nobody noticed that the guard was gone").not.toBeNull();
   });
 });

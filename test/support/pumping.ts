@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
+import { settings as settingsOf } from "../../src/env.ts";
 import type { Settings } from "../../src/env.ts";
-import type { Courier } from "../../src/messages/courier.ts";
+import type { Courier, Delivery } from "../../src/messages/courier.ts";
 import { courierSweep } from "../../src/messages/pump.ts";
 import { askPeer, demandOk } from "../../src/outside/peer.ts";
 import type { Done } from "../../src/sweeps/shift.ts";
@@ -34,6 +35,8 @@ export class Pumping {
   readonly #db: Pool;
   readonly #settings: Settings;
   readonly #address: string;
+  /** Not to be asked of the database how to send: a failure before the first message. */
+  unready = false;
 
   private constructor(db: Pool, settings: Settings, wires: Wires, address: string, peer: Peer, did: string[]) {
     this.channel = `channel.${randomUUID()}`;
@@ -58,15 +61,7 @@ export class Pumping {
     const wires = new Wires();
     // The driver's client of an address is made once, with the way to it that there was then: each pump has an address of its own.
     const url = `${database.workerUrl}?application_name=${randomUUID()}`;
-    const settings: Settings = {
-      database: { url, fetch_endpoint: await wires.to("database", bridge.url) },
-      stripe: null,
-      webhook_key: null,
-      local: true,
-      checkout_origins: [],
-      provisioner: null,
-      assets: null,
-    };
+    const settings = settingsOf({ DATABASE_URL: url, DATABASE_FETCH_ENDPOINT: await wires.to("database", bridge.url) });
     const pumping = new Pumping(database.owner, settings, wires, await wires.to("peer", peer.url), peer, did);
     return Object.assign(pumping, {
       stop: async () => {
@@ -89,9 +84,9 @@ export class Pumping {
   }
 
   /** One run of the pump: batches until nothing is left, or the budget is over. */
-  async pump({ budget_ms = 15_000, timeout_ms = 2_000 } = {}): Promise<Done> {
+  async pump({ budget_ms = 15_000, timeout_ms = 2_000, tick = this.tick() } = {}): Promise<Done> {
     const sweep = courierSweep(`outbox_${this.channel}`, this.#courier(timeout_ms));
-    const shift = new Shift(new Tick(this.#settings), sweep.name, budget_ms);
+    const shift = new Shift(tick, sweep.name, budget_ms);
     const sum: Done = { processed: 0, failed: 0, more: true };
     while (sum.more && !shift.over()) {
       const { processed, failed, more } = await sweep.work(shift);
@@ -100,6 +95,11 @@ export class Pumping {
       sum.more = more;
     }
     return sum;
+  }
+
+  /** What sweeps share that run side by side. */
+  tick(): Tick {
+    return new Tick(this.#settings);
   }
 
   /** What the outbox has of this channel, by key. */
@@ -126,14 +126,19 @@ export class Pumping {
     return {
       channel: this.channel,
       account: () => this.#address,
-      sender: async (_shift, address) => async (delivery) => {
-        const answer = await askPeer(
-          `${address}/told`,
-          { method: "POST", body: String(delivery.body["key"]) },
-          { timeout_ms },
-        );
-        demandOk(answer);
+      sender: async (_shift, address) => {
+        if (this.unready) throw new Error("not ready");
+        return (delivery) => this.#send(address, delivery, timeout_ms);
       },
     };
+  }
+
+  async #send(address: string, delivery: Delivery, timeout_ms: number): Promise<void> {
+    const answer = await askPeer(
+      `${address}/told`,
+      { method: "POST", body: String(delivery.body["key"]) },
+      { timeout_ms },
+    );
+    demandOk(answer);
   }
 }

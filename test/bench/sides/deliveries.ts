@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Settings } from "../../../src/env.ts";
 import { call } from "../../../src/db/call.ts";
+import { settings as settingsOf } from "../../../src/env.ts";
 import type { Courier } from "../../../src/messages/courier.ts";
 import { claimCall, courierSweep, settleManyCall } from "../../../src/messages/pump.ts";
 import { askPeer, demandOk } from "../../../src/outside/peer.ts";
@@ -24,16 +24,11 @@ export async function deliveries(arena: Arena, answerMs: number): Promise<Group>
   peer.delay_ms = answerMs;
   const connections = await connect(arena.ownerUrl, 1);
   const owner = nth(connections, 0).client;
-  const settings: Settings = {
+  const settings = settingsOf({
     // A client of the driver's is kept for each address, with the way that it was made with.
-    database: {
-      url: `${arena.workerUrl}?application_name=deliveries_${answerMs}`,
-      fetch_endpoint: `http://127.0.0.1:${bridge.port}/sql`,
-    },
-    stripe: null,
-    checkout_origins: [],
-    assets: null,
-  };
+    DATABASE_URL: `${arena.workerUrl}?application_name=deliveries_${answerMs}`,
+    DATABASE_FETCH_ENDPOINT: `http://127.0.0.1:${bridge.port}/sql`,
+  });
   const send = async (): Promise<void> => {
     peer.requests.length = 0;
     demandOk(await askPeer(peer.url, { method: "POST", body: "{}" }));

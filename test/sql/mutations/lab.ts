@@ -150,7 +150,7 @@ function changed(text: string, changes: [from: string | RegExp, to: string][], n
  * How a probe failed; null when it passed. A mutant that Postgres cannot even run proves nothing, so its error is thrown
  * (class 42: syntax, unknown names), but for a missing privilege (42501).
  */
-export async function failureOf(probe: Promise<void>): Promise<unknown> {
+async function failureOf(probe: Promise<void>): Promise<unknown> {
   try {
     await probe;
     return null;
@@ -158,4 +158,14 @@ export async function failureOf(probe: Promise<void>): Promise<unknown> {
     if (error instanceof DatabaseError && error.code?.startsWith("42") && error.code !== "42501") throw error;
     return error;
   }
+}
+
+/**
+ * The failure by which a probe notices that its guard is gone; null: it did not. A probe that races is given ten goes: what happens at
+ * once is not in the same order each time.
+ */
+export async function noticed(mutation: Mutation, lab: Lab): Promise<unknown> {
+  let failure: unknown = null;
+  for (let goes = 0; failure === null && goes < 10; goes += 1) failure = await failureOf(mutation.probe(lab));
+  return failure;
 }
