@@ -10,6 +10,21 @@ drop function "messages"."enqueue"(text, text, uuid, text, jsonb, timestamptz);
 -- @drop routine messages.fail
 drop function "messages"."fail"(uuid, uuid, text, boolean);
 
+-- @drop routine payments.cancel_purchase
+drop function "payments"."cancel_purchase"(uuid, uuid, text);
+
+-- @drop routine payments.claim_checkout
+drop function "payments"."claim_checkout"(uuid);
+
+-- @drop routine payments.claim_checks
+drop function "payments"."claim_checks"(integer, interval);
+
+-- @drop routine payments.start_checkout
+drop function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean, text);
+
+-- @drop routine payments.sync_checkout
+drop function "payments"."sync_checkout"(uuid, jsonb);
+
 -- @tables access.key, access.stray, ledger.account, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
@@ -1754,6 +1769,42 @@ $$;
 revoke all on function "messages"."webhooks_of"(uuid[]) from public, tollgate_worker;
 grant execute on function "messages"."webhooks_of"(uuid[]) to tollgate_worker;
 
+-- @routine ops.apply_event
+-- ops.apply_event: which routine a fact goes to. Answers in a word what it did. `event` names the cause of what it does.
+-- The times of a fact are the provider's, in seconds since 1970.
+-- Refuses: SQLSTATE TG011 for a fact of an unknown kind; TG010 (ops.wait_for) for one that came before what it refers to.
+-- Callers: ops.attempt_event
+create or replace function ops.apply_event(provider text, fact jsonb, event text, occurred_at timestamptz)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_cause text := 'event:' || apply_event.event;
+begin
+  case apply_event.fact ->> 'kind'
+    when 'subscription' then
+      return billing.apply_subscription(apply_event.provider, apply_event.fact, apply_event.occurred_at, v_cause);
+    when 'invoice' then
+      return payments.apply_invoice(apply_event.provider, apply_event.fact, v_cause);
+    when 'checkout' then
+      return payments.apply_checkout(apply_event.provider, apply_event.fact, v_cause);
+    when 'btcpay_invoice' then
+      return payments.apply_btcpay_invoice(apply_event.provider, apply_event.fact, v_cause);
+    when 'charge' then
+      return payments.apply_charge(apply_event.provider, apply_event.fact, v_cause);
+    when 'refund' then
+      return payments.apply_refund(apply_event.provider, apply_event.fact, v_cause);
+    when 'dispute' then
+      return payments.apply_dispute(apply_event.provider, apply_event.fact, apply_event.occurred_at, v_cause);
+    when 'customer' then
+      return payments.apply_customer_deleted(apply_event.provider, apply_event.fact ->> 'customer');
+    else
+      raise exception using errcode = 'TG011', message = format('no effect is known of %L', apply_event.fact ->> 'kind');
+  end case;
+end
+$$;
+revoke all on function "ops"."apply_event"(text, jsonb, text, timestamptz) from public, tollgate_worker;
+
 -- @routine ops.tell_alarm
 -- ops.tell_alarm: trigger function: tells the operator's endpoints of an alarm that opened (version 1) or closed (version 2).
 -- Callers: triggers
@@ -1785,6 +1836,921 @@ begin
 end
 $$;
 revoke all on function "ops"."utc"(timestamptz) from public, tollgate_worker;
+
+-- @routine payments.apply_btcpay_invoice
+-- payments.apply_btcpay_invoice: how an invoice of BTCPay Server stands: what came for it is kept, once, and buys what it was for.
+-- What came is a total, and so is what is known of it (payments `<invoice>`, `<invoice>:2`, …): only the difference is new, so that
+-- any order and any repetition end the same. Nothing counts that waits for confirmations.
+-- Paid in full, in time or late: the purchase is bought; what is more goes to the balance. Marked settled there by a person: bought, by
+-- the operator's word that the money is there, unless some of it was settled here before.
+-- Too little, once the invoice is over; whatever comes for an invalid one, or for a purchase that was paid by another: kept without
+-- effect, under an alarm, until the operator settles it.
+-- The purchase is found by the invoice, or by its own id, which the invoice carries. The first invoice of the right amount is the
+-- purchase's; another one ends nothing, and its money buys only what is not paid yet.
+-- Less came than is known, by an answer that was asked for after that was written (`asked_at`): alarm crypto_payment_undone; else
+-- the provider is asked again. Nothing is taken back by itself.
+-- Locks: the workspace, the purchase, its payments, then as payments.finalize. Callers: ops.apply_event, payments.sync_checkout
+create or replace function payments.apply_btcpay_invoice(
+  provider text,
+  fact jsonb,
+  caused_by text,
+  asked_at timestamptz default null
+)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  c_watched constant interval := interval '7 days';
+  v_now timestamptz := ops.now();
+  v_invoice text := apply_btcpay_invoice.fact ->> 'invoice';
+  v_status text := apply_btcpay_invoice.fact ->> 'status';
+  v_currency text := apply_btcpay_invoice.fact ->> 'currency';
+  v_asked bigint := (apply_btcpay_invoice.fact ->> 'amount_minor')::bigint;
+  v_paid bigint := (apply_btcpay_invoice.fact ->> 'paid_minor')::bigint;
+  v_unconfirmed boolean := (apply_btcpay_invoice.fact ->> 'unconfirmed')::boolean;
+  -- By hand, at BTCPay.
+  v_marked boolean := v_status = 'Settled' and (apply_btcpay_invoice.fact ->> 'marked')::boolean;
+  v_expires_at timestamptz := billing.second_of(apply_btcpay_invoice.fact, 'expires_at');
+  v_purchase record;
+  v_own boolean;
+  v_row record;
+  v_number integer := 0;
+  v_reference text;
+  v_free text;
+  v_open uuid;
+  v_open_reference text;
+  v_open_minor bigint := 0;
+  v_closed_minor bigint := 0;
+  v_closed integer := 0;
+  v_pays boolean := false;
+  v_touched timestamptz := '-infinity';
+  v_left bigint;
+  v_doubt boolean;
+  v_outcome text := 'known';
+  v_state text;
+  v_word jsonb;
+begin
+  select p.id, p.workspace_id into v_purchase
+    from payments.purchase p
+   where p.provider = apply_btcpay_invoice.provider and p.provider_id = v_invoice;
+  if not found then
+    select p.id, p.workspace_id into v_purchase
+      from payments.purchase p
+     where p.provider = apply_btcpay_invoice.provider and p.id = (apply_btcpay_invoice.fact ->> 'purchase')::uuid;
+    if not found then
+      return 'not_ours';
+    end if;
+  end if;
+  perform people.lock_workspace(v_purchase.workspace_id);
+  -- Whoever made it died before writing it down. Anybody may make an invoice at some stores, and name it as they like: one of another
+  -- amount is not the purchase's.
+  update payments.purchase p
+     set provider_id = v_invoice, lease_token = null, leased_until = null, expires_at = v_expires_at
+   where p.id = v_purchase.id and p.provider_id is null and (p.amount_minor, p.currency) = (v_asked, v_currency);
+  select p.id, p.provider_id, p.state, p.payment_id, p.amount_minor::bigint as amount_minor, p.currency, p.canceled_at
+    into strict v_purchase
+    from payments.purchase p
+   where p.id = v_purchase.id
+     for no key update;
+  v_own := v_purchase.provider_id is not distinct from v_invoice;
+
+  loop
+    v_number := v_number + 1;
+    v_reference := v_invoice || case when v_number = 1 then '' else ':' || v_number end;
+    select p.id, p.reference, p.amount_minor::bigint as amount_minor, p.refunded, p.created_at, p.unsettled_at into v_row
+      from payments.payment p
+     where p.provider = apply_btcpay_invoice.provider and p.reference = v_reference
+       for no key update;
+    if not found then
+      v_free := v_reference;
+      exit;
+    end if;
+    v_touched := greatest(v_touched, v_row.created_at, v_row.unsettled_at);
+    if v_row.unsettled_at is not null and v_row.refunded = 0 and v_open is null then
+      v_open := v_row.id;
+      v_open_reference := v_row.reference;
+      v_open_minor := v_row.amount_minor;
+    else
+      v_closed := v_closed + 1;
+      v_closed_minor := v_closed_minor + v_row.amount_minor;
+      v_pays := v_pays or v_row.id is not distinct from v_purchase.payment_id;
+    end if;
+  end loop;
+  v_doubt := v_open_minor + v_closed_minor > v_paid and not v_marked or v_status = 'Invalid' and v_pays;
+
+  v_left := case
+    when v_status not in ('Settled', 'Expired', 'Invalid') then 0
+    when not v_unconfirmed then v_paid
+    -- Confirmed is what was asked for, at least.
+    when v_status = 'Settled' and not v_marked then least(v_paid, v_asked)
+    else 0 end - v_closed_minor;
+  v_word := jsonb_build_object('currency', v_currency, 'created', apply_btcpay_invoice.fact -> 'paid_at',
+    'reference', coalesce(v_open_reference, v_free));
+  if v_purchase.payment_id is null and (v_asked, v_currency) = (v_purchase.amount_minor, v_purchase.currency)
+    and (v_status in ('Settled', 'Expired') and v_left >= v_purchase.amount_minor
+      or v_marked and not v_unconfirmed and v_closed = 0) then
+    if v_open is not null then
+      update payments.payment p set amount_minor = v_purchase.amount_minor where p.id = v_open;
+      v_reference := v_free;
+    else
+      v_reference := v_invoice || ':' || v_number + 1;
+    end if;
+    v_outcome := payments.finalize(v_purchase.id,
+      v_word || jsonb_build_object('amount_total', v_purchase.amount_minor), apply_btcpay_invoice.caused_by);
+    v_left := v_left - v_purchase.amount_minor;
+    if v_left > 0 and v_outcome = 'paid' then
+      perform payments.keep_surplus(v_purchase.id, v_reference, v_left, v_currency,
+        coalesce(billing.second_of(apply_btcpay_invoice.fact, 'paid_at'), v_now), apply_btcpay_invoice.caused_by);
+    elsif v_left > 0 then
+      -- What cannot be had is not paid for: all of it waits.
+      perform payments.finalize(v_purchase.id,
+        v_word || jsonb_build_object('amount_total', v_left, 'reference', v_reference, 'worth', 'none'),
+        apply_btcpay_invoice.caused_by);
+    end if;
+  elsif v_left > v_open_minor and v_pays and v_open is null and v_closed_minor >= v_purchase.amount_minor then
+    perform payments.keep_surplus(v_purchase.id, v_free, v_left, v_currency,
+      coalesce(billing.second_of(apply_btcpay_invoice.fact, 'paid_at'), v_now), apply_btcpay_invoice.caused_by);
+    v_outcome := 'surplus';
+  elsif v_left > v_open_minor then
+    if v_open is not null then
+      update payments.payment p set amount_minor = v_left where p.id = v_open;
+    end if;
+    v_outcome := payments.finalize(v_purchase.id, v_word || jsonb_build_object('amount_total', v_left, 'worth', 'none'),
+      apply_btcpay_invoice.caused_by);
+  end if;
+
+  if v_doubt and apply_btcpay_invoice.asked_at > v_touched then
+    perform ops.raise_alarm('crypto_payment_undone', 'purchase:' || v_purchase.id, jsonb_build_object('invoice', v_invoice,
+      'status', v_status, 'currency', v_currency, 'known_minor', v_open_minor + v_closed_minor, 'paid_minor', v_paid));
+    v_outcome := 'undone';
+    v_doubt := false;
+  elsif not v_doubt and v_own and apply_btcpay_invoice.asked_at is not null then
+    perform ops.close_alarm('crypto_payment_undone', 'purchase:' || v_purchase.id);
+  end if;
+
+  if v_own then
+    select p.state into strict v_state from payments.purchase p where p.id = v_purchase.id;
+    if v_state = 'pending' and (v_status in ('Expired', 'Invalid') or v_status = 'Settled' and not (v_marked and v_unconfirmed)) then
+      v_state := case when v_status = 'Invalid' or v_purchase.canceled_at is not null then 'canceled' else 'expired' end;
+      v_outcome := case when v_outcome = 'known' then v_state else v_outcome end;
+      update payments.purchase p
+         set state = v_state, ended_at = v_now, url = null, awaits_payment = null, lease_token = null
+       where p.id = v_purchase.id;
+      perform payments.release_redemption(v_purchase.id, apply_btcpay_invoice.caused_by);
+    elsif v_state = 'pending' then
+      v_outcome := case when v_status = 'New' then 'open' else 'awaits_payment' end;
+    end if;
+  end if;
+  -- Asked for until it ends, and for some days after that: money comes late, and a chain may forget.
+  update payments.purchase p
+     set url = case when v_own and p.state = 'pending' and v_status = 'New' then apply_btcpay_invoice.fact ->> 'url'
+           when v_own then null else p.url end,
+         awaits_payment = case when p.state = 'pending' then case when v_own then case when v_status <> 'New' then 'confirmations' end
+           else p.awaits_payment end end,
+         check_due_at = case
+           when v_doubt then v_now
+           when not v_own then case when v_outcome = 'paid' then v_now + interval '1 hour' else p.check_due_at end
+           when p.state = 'pending' and v_status = 'New'
+             then greatest(least(v_expires_at + interval '1 minute', v_now + interval '5 minutes'), v_now + interval '1 minute')
+           when p.state = 'pending' then v_now + interval '10 minutes'
+           when v_now >= greatest(v_expires_at + c_watched, billing.second_of(apply_btcpay_invoice.fact, 'monitored_until')) then null
+           when v_unconfirmed then v_now + interval '10 minutes'
+           else v_now + greatest(interval '1 hour', (v_now - v_expires_at) / 2) end
+   where p.id = v_purchase.id;
+  return v_outcome;
+end
+$$;
+revoke all on function "payments"."apply_btcpay_invoice"(text, jsonb, text, timestamptz) from public, tollgate_worker;
+
+-- @routine payments.cancel_purchase
+-- payments.cancel_purchase: somebody wants a purchase cancelled. It is, once the provider has ended its session (`session_id`), which
+-- is asked for after this: until then it may still be paid. One that is paid by hand is canceled at once. One that is over stays as
+-- it is. Locks: the workspace, then the purchase, the redemption, the accounts of code and campaign. Refuses: not_found (another workspace's too). Callers: worker
+create or replace function payments.cancel_purchase(
+  workspace_id uuid,
+  inout id uuid,
+  caused_by text default 'sync',
+  out state text,
+  out session_id text,
+  out provider text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform people.lock_workspace(cancel_purchase.workspace_id);
+  update payments.purchase p set canceled_at = ops.now()
+   where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id and p.state = 'pending'
+     and p.canceled_at is null;
+  if found then
+    perform payments.end_purchase(cancel_purchase.id, 'canceled', cancel_purchase.caused_by);
+  end if;
+  select p.state, p.provider_id, p.provider into cancel_purchase.state, cancel_purchase.session_id, cancel_purchase.provider
+    from payments.purchase p
+   where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "payments"."cancel_purchase"(uuid, uuid, text) from public, tollgate_worker;
+grant execute on function "payments"."cancel_purchase"(uuid, uuid, text) to tollgate_worker;
+
+-- @routine payments.claim_checkout
+-- payments.claim_checkout: a purchase as it stands, with the right to make its customer and its session at the provider, if
+-- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
+-- What has no price there is `amount_minor` in `session_currency` altogether, for something called `name`: a top-up, and what is
+-- `discounted`, by a promo code or because it is one period of a plan. A plan's period is paid once (mode payment).
+-- `session_token` comes with a customer, or with the right to make one; BTCPay has no customers. `search_session`: somebody had that
+-- right before, and may have made a session that is not written down: BTCPay takes no idempotency key, so it is looked for first.
+-- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
+create or replace function payments.claim_checkout(
+  inout id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out quantity integer,
+  out mode text,
+  out trial_days integer,
+  out success_url text,
+  out cancel_url text,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text,
+  out discounted boolean,
+  out name text,
+  out search_session boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+  v_customer record;
+begin
+  select p.workspace_id into v_row from payments.purchase p where p.id = claim_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
+         p.expires_at, p.created_at, p.price_id, p.lease_token, p.leased_until, p.awaits_payment, p.amount_minor, p.currency,
+         p.promo_code_id, p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
+    into strict v_row
+    from payments.purchase p
+   where p.id = claim_checkout.id
+     for no key update;
+  claim_checkout.kind := v_row.kind;
+  claim_checkout.state := v_row.state;
+  claim_checkout.url := v_row.url;
+  claim_checkout.session_id := v_row.provider_id;
+  claim_checkout.price_provider_id := billing.price_at_provider(v_row.price_id);
+  claim_checkout.quantity := v_row.quantity;
+  claim_checkout.mode := case when v_row.is_collected then 'subscription' else 'payment' end;
+  claim_checkout.trial_days := v_row.trial_days;
+  claim_checkout.success_url := v_row.success_url;
+  claim_checkout.cancel_url := v_row.cancel_url;
+  claim_checkout.expires_at := v_row.expires_at;
+  claim_checkout.created_at := v_row.created_at;
+  claim_checkout.amount_minor := v_row.amount_minor;
+  claim_checkout.session_currency := v_row.currency;
+  claim_checkout.discounted := v_row.promo_code_id is not null or v_row.kind = 'subscription' and not v_row.is_collected;
+  claim_checkout.name := case v_row.kind when 'balance_topup' then 'Balance' else billing.name_of(v_row.price_id) end;
+  if v_row.state <> 'pending' or v_row.provider_id is not null then
+    return;
+  end if;
+  if v_row.provider = 'stripe' then
+    v_customer := payments.claim_customer(v_row.workspace_id, v_row.provider);
+    claim_checkout.customer_id := v_customer.customer;
+    claim_checkout.customer_number := v_customer.number;
+    claim_checkout.customer_token := v_customer.token;
+    claim_checkout.search_customer := v_customer.search;
+  end if;
+  claim_checkout.search_session := v_row.lease_token is not null;
+  if (v_row.provider <> 'stripe' or claim_checkout.customer_id is not null or claim_checkout.customer_token is not null)
+    and (v_row.leased_until is null or v_row.leased_until <= ops.now()) then
+    claim_checkout.session_token := uuidv7();
+    update payments.purchase p
+       set lease_token = claim_checkout.session_token, leased_until = ops.now() + interval '30 seconds'
+     where p.id = claim_checkout.id;
+  end if;
+end
+$$;
+revoke all on function "payments"."claim_checkout"(uuid) from public, tollgate_worker;
+grant execute on function "payments"."claim_checkout"(uuid) to tollgate_worker;
+
+-- @routine payments.claim_checks
+-- payments.claim_checks: purchases of which the provider is to be asked (their session's time is over, its payment is on its way,
+-- nobody has told us of a session, or money may still come for it), each for one Worker until `lease` has passed. `asked_at`: an
+-- answer is as old as its question.
+-- Locks: the purchases' rows, SKIP LOCKED. Callers: worker
+create or replace function payments.claim_checks(
+  batch integer,
+  lease interval,
+  provider text default 'stripe',
+  out ids uuid[],
+  out session_ids text[],
+  out customer_ids text[],
+  out asked_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  claim_checks.asked_at := ops.now();
+  claim_checks.ids := '{}';
+  claim_checks.session_ids := '{}';
+  claim_checks.customer_ids := '{}';
+  for v_row in
+    with due as materialized (
+      select p.id, p.check_due_at from payments.purchase p
+       where p.check_due_at <= (select ops.now()) and p.provider = claim_checks.provider
+       order by p.check_due_at, p.id
+       limit claim_checks.batch
+         for no key update skip locked
+    ), claimed as (
+      update payments.purchase p set check_due_at = ops.now() + greatest(claim_checks.lease,
+               case when p.awaits_payment is null or p.provider = 'btcpay' then interval '10 minutes' else interval '6 hours' end)
+        from due
+       where p.id = due.id
+      returning p.id, p.provider_id, p.workspace_id, p.provider
+    )
+    select c.id, c.provider_id, c.workspace_id, c.provider from claimed c join due on due.id = c.id order by due.check_due_at, c.id
+  loop
+    claim_checks.ids := claim_checks.ids || v_row.id;
+    claim_checks.session_ids := claim_checks.session_ids || v_row.provider_id;
+    claim_checks.customer_ids := claim_checks.customer_ids || (
+      select c.provider_id from payments.customer c
+       where c.workspace_id = v_row.workspace_id and c.provider = v_row.provider and c.deleted_at is null);
+  end loop;
+end
+$$;
+revoke all on function "payments"."claim_checks"(integer, interval, text) from public, tollgate_worker;
+grant execute on function "payments"."claim_checks"(integer, interval, text) to tollgate_worker;
+
+-- @routine payments.finalize
+-- payments.finalize: money came for a purchase: its state, the payment, its promo code's redemption, what it buys, the referrer's
+-- reward and the notice, in one (D1, D2), once, whoever says so and how often (D3), for every provider.
+-- What is paid once is paid to the cent, in its currency. What the provider collects by subscription may be less by a trial or more
+-- by a tax. Money that came after the purchase's end is money: it buys what it was paid for, if that can still be had.
+-- Money that does not fit is kept without effect, under an alarm, until the operator settles it (payments.settle_payment): Stripe's
+-- session is over by it, while a purchase by hand or in crypto stays open for the right money.
+-- `worth` none, of crypto: what came buys nothing, however much it is.
+-- Locks: the caller holds the intent and the workspace; then the purchase, the payment, the redemption, the accounts of code and
+--   campaign, the subscription, the workspace's accounts, the referrer's. Refuses: reference_used (with the purchase).
+-- Callers: payments.apply_checkout, payments.apply_btcpay_invoice, payments.buy_from_balance, payments.record_topup, payments.confirm_purchase
+create or replace function payments.finalize(id uuid, fact jsonb, caused_by text)
+  returns text
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_payment uuid;
+  v_subscription uuid;
+  v_paid_at timestamptz := coalesce(billing.second_of(finalize.fact, 'created'), ops.now());
+  v_amount bigint := coalesce((finalize.fact ->> 'amount_total')::bigint, 0);
+  v_fits boolean;
+  -- Another reference is other money, which may come before or after the right one.
+  v_follows boolean;
+begin
+  select p.workspace_id, p.provider, p.provider_id, p.kind, p.state, p.price_id, p.quantity, p.currency,
+         p.amount_minor::bigint as amount_minor, p.trial_days, p.identity_hash, p.payment_id, p.parked_until,
+         p.kind = 'subscription' as is_plan,
+         p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
+    into strict v_purchase
+    from payments.purchase p
+   where p.id = finalize.id
+     for no key update;
+  v_follows := v_purchase.provider in ('manual', 'btcpay');
+  if v_purchase.payment_id is not null and not v_follows then
+    return 'known';
+  end if;
+  v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider,
+    case when v_follows then coalesce(finalize.fact ->> 'reference', v_purchase.provider_id)
+      when v_purchase.is_collected then coalesce(finalize.fact ->> 'invoice', v_purchase.provider_id)
+      else v_purchase.provider_id end,
+    v_amount, coalesce(finalize.fact ->> 'currency', v_purchase.currency), v_paid_at, false);
+  update payments.payment p set purchase_id = finalize.id
+   where p.id = v_payment and coalesce(p.purchase_id, finalize.id) = finalize.id;
+  if not found then
+    perform ops.refuse('reference_used', (
+      select jsonb_build_object('purchase_id', p.purchase_id) from payments.payment p where p.id = v_payment));
+  end if;
+  if v_purchase.payment_id = v_payment then
+    return 'known';
+  end if;
+  if finalize.fact ->> 'payment_intent' is not null then
+    perform payments.link_intent(v_purchase.provider, finalize.fact ->> 'payment_intent', v_payment);
+  end if;
+
+  v_fits := v_purchase.payment_id is null
+    and coalesce(finalize.fact ->> 'currency', v_purchase.currency) = v_purchase.currency
+    and (v_purchase.is_collected or v_amount = v_purchase.amount_minor) and finalize.fact ->> 'worth' is distinct from 'none';
+  if v_fits and v_purchase.is_plan and not v_purchase.is_collected then
+    v_fits := billing.may_pay_period(v_purchase.workspace_id, v_purchase.price_id, v_purchase.quantity) is null;
+  end if;
+  if v_fits then
+    v_fits := payments.redeem(finalize.id, finalize.caused_by);
+  end if;
+  if v_fits or not v_follows then
+    update payments.purchase p
+       set state = 'paid', payment_id = v_payment, ended_at = ops.now(), url = null, check_due_at = null, awaits_payment = null,
+           lease_token = null, parked_until = null
+     where p.id = finalize.id;
+    if v_purchase.parked_until is not null then
+      perform ops.unpark('purchases_expire', finalize.id::text);
+    end if;
+  end if;
+
+  if not v_fits then
+    if not v_follows then
+      perform payments.release_redemption(finalize.id, finalize.caused_by);
+    end if;
+    update payments.payment p set unsettled_at = ops.now() where p.id = v_payment;
+    perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || finalize.id,
+      jsonb_build_object('currency', finalize.fact ->> 'currency', 'amount_minor', finalize.fact -> 'amount_total',
+        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor, 'state', v_purchase.state,
+        'payment_id', v_payment));
+    -- It may have been refunded before we knew of it.
+    perform payments.reckon(v_payment, finalize.caused_by);
+    return 'does_not_fit';
+  end if;
+  if v_follows then
+    -- It may have been kept before the rest of it came.
+    perform payments.mark_settled(v_payment);
+  end if;
+  if v_purchase.is_collected then
+    if finalize.fact ->> 'subscription' is null then
+      raise exception using errcode = 'TG011', message = 'a plan''s checkout names no subscription';
+    end if;
+    if v_purchase.trial_days > 0 and v_purchase.identity_hash is not null then
+      -- Paid after its end: the trial had been let go.
+      perform billing.claim_trial(v_purchase.workspace_id, v_purchase.identity_hash, finalize.id);
+    end if;
+    v_subscription := billing.note_checkout(
+      workspace_id => v_purchase.workspace_id, provider_id => finalize.fact ->> 'subscription',
+      price_id => v_purchase.price_id, quantity => v_purchase.quantity, trial_days => v_purchase.trial_days,
+      invoice => finalize.fact ->> 'invoice', paid_at => v_paid_at, payment_id => v_payment, caused_by => finalize.caused_by);
+    update payments.purchase p set subscription_id = v_subscription where p.id = finalize.id;
+    update payments.payment p set subscription_id = v_subscription where p.id = v_payment;
+  else
+    perform payments.deliver(finalize.id, v_payment, finalize.caused_by);
+  end if;
+  perform payments.complete(finalize.id, v_payment, finalize.caused_by);
+  return 'paid';
+end
+$$;
+revoke all on function "payments"."finalize"(uuid, jsonb, text) from public, tollgate_worker;
+
+-- @routine payments.give_to_balance
+-- payments.give_to_balance: money that came is added to its workspace's balance, in its own currency. What was refunded of it is taken
+-- back at once; the referrer has its part; a renewal that waited for money is tried.
+-- Guarantees: once, by the payment's id. Refuses: balance_limit_exceeded.
+-- Locks: the caller holds the workspace and the payment; then the workspace's accounts, the referrer's.
+-- Callers: payments.settle_payment, payments.keep_surplus
+create or replace function payments.give_to_balance(payment_id uuid, reason text, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment record;
+begin
+  select p.workspace_id, p.amount_minor::bigint as amount_minor, p.currency into strict v_payment
+    from payments.payment p
+   where p.id = give_to_balance.payment_id;
+  if v_payment.amount_minor = 0 then
+    return;
+  end if;
+  perform ledger.grant(
+    owner_id => v_payment.workspace_id, unit => v_payment.currency, pool => 'balance', amount => v_payment.amount_minor,
+    expires_at => null, reason => give_to_balance.reason, idempotency_key => 'tg:settle:' || give_to_balance.payment_id,
+    caused_by => give_to_balance.caused_by, payment_id => give_to_balance.payment_id, side => 'payments');
+  perform payments.reckon(give_to_balance.payment_id, give_to_balance.caused_by);
+  perform payments.reward_referrer(give_to_balance.payment_id, give_to_balance.caused_by);
+  perform billing.wake_renewal(v_payment.workspace_id);
+end
+$$;
+revoke all on function "payments"."give_to_balance"(uuid, text, text) from public, tollgate_worker;
+
+-- @routine payments.keep_surplus
+-- payments.keep_surplus: more came for a purchase than it costs: the rest is a payment of its own, and goes to the workspace's balance.
+-- Where the balance cannot hold it, it is kept without effect, under an alarm, until the operator settles it.
+-- Locks: the caller holds the workspace and the purchase; then the payment, the workspace's accounts, the referrer's.
+-- Callers: payments.apply_btcpay_invoice
+create or replace function payments.keep_surplus(
+  purchase_id uuid,
+  reference text,
+  amount_minor bigint,
+  currency text,
+  paid_at timestamptz,
+  caused_by text
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_payment uuid;
+begin
+  select p.workspace_id, p.provider, p.currency, p.amount_minor::bigint as amount_minor, p.state into strict v_purchase
+    from payments.purchase p
+   where p.id = keep_surplus.purchase_id;
+  v_payment := payments.record_payment(v_purchase.workspace_id, v_purchase.provider, keep_surplus.reference,
+    keep_surplus.amount_minor, keep_surplus.currency, keep_surplus.paid_at, false);
+  update payments.payment p set purchase_id = keep_surplus.purchase_id where p.id = v_payment;
+  begin
+    perform payments.give_to_balance(v_payment, 'more was paid than asked for', keep_surplus.caused_by);
+  exception when sqlstate 'TG001' then
+    update payments.payment p set unsettled_at = ops.now() where p.id = v_payment;
+    perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || keep_surplus.purchase_id,
+      jsonb_build_object('currency', keep_surplus.currency, 'amount_minor', keep_surplus.amount_minor,
+        'expected_currency', v_purchase.currency, 'expected_minor', v_purchase.amount_minor, 'state', v_purchase.state,
+        'payment_id', v_payment));
+  end;
+end
+$$;
+revoke all on function "payments"."keep_surplus"(uuid, text, bigint, text, timestamptz, text) from public, tollgate_worker;
+
+-- @routine payments.record_session
+-- payments.record_session: the provider made the purchase's session for the claim's holder. Written once: whoever comes later,
+-- or to a purchase that is over, is answered what stands (`session_id` other than the one that came, or a state other than
+-- pending: that session is nobody's, and is to be expired).
+-- Refuses: not_found. Locks: the workspace, then the purchase. Callers: worker
+create or replace function payments.record_session(
+  inout id uuid,
+  token uuid,
+  inout session_id text,
+  inout url text,
+  inout expires_at timestamptz,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select p.workspace_id into v_row from payments.purchase p where p.id = record_session.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  update payments.purchase p
+     set provider_id = record_session.session_id, url = record_session.url, expires_at = record_session.expires_at,
+         check_due_at = case when p.provider = 'btcpay'
+           then least(record_session.expires_at + interval '1 minute', ops.now() + interval '5 minutes')
+           else record_session.expires_at + interval '1 minute' end,
+         lease_token = null, leased_until = null
+   where p.id = record_session.id and p.state = 'pending' and p.provider_id is null and p.lease_token = record_session.token
+  returning p.state into record_session.state;
+  if found then
+    return;
+  end if;
+  select p.provider_id, p.url, p.expires_at, p.state
+    into strict record_session.session_id, record_session.url, record_session.expires_at, record_session.state
+    from payments.purchase p
+   where p.id = record_session.id;
+end
+$$;
+revoke all on function "payments"."record_session"(uuid, uuid, text, text, timestamptz) from public, tollgate_worker;
+grant execute on function "payments"."record_session"(uuid, uuid, text, text, timestamptz) to tollgate_worker;
+
+-- @routine payments.refund_payment
+-- payments.refund_payment: an operator refunds, all or in part, what was paid by hand, in crypto or from a balance. What it gave is
+-- taken back in proportion (payments.reckon); what was paid from a balance goes back to it. Coins are sent by the operator: this only
+-- writes it down. Money of Stripe's is refunded at Stripe.
+-- Guarantees: never more than was paid, whoever refunds at once; an audit row in the same statement.
+-- Locks: the intent, the workspace, then what follows. Refuses: not_found; refund_at_provider; amount_exceeds_payment (with what is
+--   left). Callers: worker
+create or replace function payments.refund_payment(
+  workspace_id uuid,
+  inout payment_id uuid,
+  inout amount_minor bigint,
+  reason text,
+  caused_by text,
+  out id text,
+  out currency text,
+  out refunded bigint,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment record;
+  v_left bigint;
+begin
+  select p.provider, p.currency into v_payment
+    from payments.payment p
+   where p.id = refund_payment.payment_id and p.workspace_id = refund_payment.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_payment.provider not in ('manual', 'balance', 'btcpay') then
+    perform ops.refuse('refund_at_provider', jsonb_build_object('provider', v_payment.provider));
+  end if;
+  -- It has no name at a provider but its own.
+  perform payments.lock_intent(v_payment.provider, refund_payment.payment_id::text, null);
+  perform people.lock_workspace(refund_payment.workspace_id);
+  perform payments.link_intent(v_payment.provider, refund_payment.payment_id::text, refund_payment.payment_id);
+  select p.amount_minor - p.refunded into strict v_left
+    from payments.payment p
+   where p.id = refund_payment.payment_id
+     for no key update;
+  refund_payment.amount_minor := coalesce(refund_payment.amount_minor, v_left);
+  if refund_payment.amount_minor > v_left or v_left = 0 then
+    perform ops.refuse('amount_exceeds_payment', jsonb_build_object('left_minor', v_left));
+  end if;
+  refund_payment.id := uuidv7();
+  refund_payment.currency := v_payment.currency;
+  perform payments.store_refund(v_payment.provider, refund_payment.payment_id::text, jsonb_build_object(
+    'refund', refund_payment.id, 'amount', refund_payment.amount_minor, 'status', 'succeeded'));
+  perform payments.reckon(refund_payment.payment_id, refund_payment.caused_by);
+  if v_payment.provider = 'balance' then
+    perform ledger.grant(owner_id => refund_payment.workspace_id, unit => v_payment.currency, pool => 'balance',
+      amount => refund_payment.amount_minor, expires_at => null, reason => refund_payment.reason,
+      idempotency_key => 'tg:refund:' || refund_payment.id, caused_by => refund_payment.caused_by, side => 'refund');
+    perform billing.wake_renewal(refund_payment.workspace_id);
+  end if;
+  perform ops.record_change(
+    workspace_id => refund_payment.workspace_id, actor => refund_payment.caused_by, action => 'payment.refund',
+    subject => 'payment:' || refund_payment.payment_id,
+    detail => jsonb_build_object('amount_minor', refund_payment.amount_minor, 'reason', refund_payment.reason));
+  select p.refunded into strict refund_payment.refunded from payments.payment p where p.id = refund_payment.payment_id;
+  select b.available into refund_payment.available
+    from ledger.balance_of(refund_payment.workspace_id, v_payment.currency) b;
+end
+$$;
+revoke all on function "payments"."refund_payment"(uuid, uuid, bigint, text, text) from public, tollgate_worker;
+grant execute on function "payments"."refund_payment"(uuid, uuid, bigint, text, text) to tollgate_worker;
+
+-- @routine payments.settle_payment
+-- payments.settle_payment: an operator decides on money that was kept without effect: it goes to the workspace's balance in its own
+-- currency (`balance`), or buys what it was paid for all the same (`purchase`). What was refunded of it is taken back at once.
+-- Guarantees: once; its alarm closes, and an audit row, in the same statement. Refuses: not_found; payment_settled;
+--   refund_at_provider (what the provider collects by subscription is settled there); and what stands in the way of `purchase`:
+--   purchase_paid (by another payment: its payment_id), subscription_exists, and as payments.check_promo; balance_limit_exceeded.
+-- Locks: the workspace, the purchase, the payment, then as payments.finalize. Callers: worker
+create or replace function payments.settle_payment(
+  workspace_id uuid,
+  inout payment_id uuid,
+  inout settle_as text,
+  reason text,
+  caused_by text,
+  out purchase_id uuid,
+  out state text,
+  out amount_minor bigint,
+  out currency text,
+  out subscription_id uuid,
+  out available bigint
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase record;
+  v_payment record;
+  v_standing text;
+begin
+  perform people.lock_workspace(settle_payment.workspace_id);
+  select p.purchase_id into settle_payment.purchase_id
+    from payments.payment p
+   where p.id = settle_payment.payment_id and p.workspace_id = settle_payment.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  select p.provider, p.kind, p.state, p.price_id, p.quantity, p.payment_id, p.parked_until, p.promo_code_id,
+         p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
+    into v_purchase
+    from payments.purchase p
+   where p.id = settle_payment.purchase_id
+     for no key update;
+  select p.amount_minor::bigint as amount_minor, p.currency, p.unsettled_at into strict v_payment
+    from payments.payment p
+   where p.id = settle_payment.payment_id
+     for no key update;
+  if v_payment.unsettled_at is null then
+    perform ops.refuse('payment_settled');
+  elsif v_purchase.is_collected then
+    perform ops.refuse('refund_at_provider', jsonb_build_object('provider', v_purchase.provider));
+  end if;
+  settle_payment.amount_minor := v_payment.amount_minor;
+  settle_payment.currency := v_payment.currency;
+
+  if settle_payment.settle_as = 'purchase' then
+    if v_purchase.payment_id <> settle_payment.payment_id then
+      perform ops.refuse('purchase_paid', jsonb_build_object('payment_id', v_purchase.payment_id));
+    elsif v_purchase.kind = 'subscription' then
+      v_standing := billing.may_pay_period(settle_payment.workspace_id, v_purchase.price_id, v_purchase.quantity);
+      if v_standing is not null then
+        perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
+      end if;
+    end if;
+    -- What was released, or has run out, is held anew, or refused by name.
+    if not payments.redeem(settle_payment.purchase_id, settle_payment.caused_by) then
+      perform payments.hold_redemption(settle_payment.purchase_id, settle_payment.caused_by);
+    end if;
+    update payments.purchase p
+       set state = 'paid', payment_id = settle_payment.payment_id, ended_at = ops.now(), parked_until = null
+     where p.id = settle_payment.purchase_id and p.payment_id is null;
+    if v_purchase.parked_until is not null then
+      perform ops.unpark('purchases_expire', settle_payment.purchase_id::text);
+    end if;
+    perform payments.mark_settled(settle_payment.payment_id);
+    perform payments.deliver(settle_payment.purchase_id, settle_payment.payment_id, settle_payment.caused_by);
+    perform payments.complete(settle_payment.purchase_id, settle_payment.payment_id, settle_payment.caused_by);
+  elsif settle_payment.settle_as = 'balance' then
+    perform payments.mark_settled(settle_payment.payment_id);
+    perform payments.give_to_balance(settle_payment.payment_id, settle_payment.reason, settle_payment.caused_by);
+  else
+    raise exception using errcode = 'TG011', message = format('a payment is not settled as %L', settle_payment.settle_as);
+  end if;
+  perform ops.record_change(
+    workspace_id => settle_payment.workspace_id, actor => settle_payment.caused_by, action => 'payment.settle',
+    subject => 'payment:' || settle_payment.payment_id,
+    detail => jsonb_build_object('settle_as', settle_payment.settle_as, 'reason', settle_payment.reason,
+      'amount_minor', settle_payment.amount_minor, 'currency', settle_payment.currency,
+      'purchase_id', settle_payment.purchase_id));
+  select p.state, p.subscription_id into strict settle_payment.state, settle_payment.subscription_id
+    from payments.purchase p
+   where p.id = settle_payment.purchase_id;
+  select b.available into settle_payment.available
+    from ledger.balance_of(settle_payment.workspace_id, settle_payment.currency) b;
+end
+$$;
+revoke all on function "payments"."settle_payment"(uuid, uuid, text, text, text) from public, tollgate_worker;
+grant execute on function "payments"."settle_payment"(uuid, uuid, text, text, text) to tollgate_worker;
+
+-- @routine payments.start_checkout
+-- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack, a retail token, or (`topup_minor`)
+-- money for the balance. Answers it with what its session is to be made of, and with the right to make customer and session, if
+-- nobody else has it. A plan of `collection` stripe is collected there; of collection balance, one period of it is paid once. What
+-- `provider` btcpay is asked for is paid once, and at no published price.
+-- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
+--   (only the provider says that it may not); by constraint there are never two.
+-- A trial is had once by a workspace, and by whoever it is (`identity_hash`): who had it pays at once.
+-- Refuses: as payments.admit_buyer and payments.quote; subscription_exists (with its state); checkout_open (another one for a plan
+--   is: id, url, expires_at); nothing_to_pay (of what is paid once).
+-- Locks: the workspace, the purchase, the redemption, the accounts of code and campaign, the customer. Callers: worker
+create or replace function payments.start_checkout(
+  workspace_id uuid,
+  plan_code text,
+  plan_number integer,
+  pack_code text,
+  currency text,
+  interval_unit text,
+  interval_count integer,
+  inout quantity integer,
+  inout success_url text,
+  inout cancel_url text,
+  caused_by text,
+  topup_minor bigint default null,
+  promo_code text default null,
+  collection text default 'stripe',
+  auto_renew boolean default true,
+  identity_hash text default null,
+  provider text default 'stripe',
+  out id uuid,
+  out kind text,
+  out state text,
+  out url text,
+  out session_id text,
+  out price_provider_id text,
+  out mode text,
+  out trial_days integer,
+  out expires_at timestamptz,
+  out created_at timestamptz,
+  out customer_id text,
+  out customer_number integer,
+  out customer_token uuid,
+  out search_customer boolean,
+  out session_token uuid,
+  out amount_minor bigint,
+  out session_currency text,
+  out discounted boolean,
+  out name text,
+  out search_session boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_published boolean := start_checkout.provider = 'stripe' and start_checkout.collection = 'stripe'
+    and start_checkout.promo_code is null;
+  v_price uuid;
+  v_standing text;
+  v_quote record;
+  v_now timestamptz;
+begin
+  if start_checkout.provider <> 'stripe' then
+    start_checkout.collection := 'balance';
+  end if;
+  perform payments.admit_buyer(start_checkout.workspace_id,
+    case when start_checkout.topup_minor is not null then 'balance_topup'
+      when start_checkout.plan_code is not null then 'subscription' end, start_checkout.collection);
+  if start_checkout.plan_code is not null and start_checkout.topup_minor is null then
+    v_price := (billing.offer(start_checkout.plan_code, start_checkout.plan_number, null, start_checkout.currency,
+      start_checkout.interval_unit, start_checkout.interval_count, v_published)).price_id;
+    v_standing := case when start_checkout.collection = 'balance'
+      then billing.may_pay_period(start_checkout.workspace_id, v_price, start_checkout.quantity)
+      else (billing.standing_of(start_checkout.workspace_id)).state end;
+    if v_standing is not null then
+      perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
+    end if;
+    start_checkout.id := payments.open_plan(start_checkout.workspace_id, start_checkout.provider, v_price, start_checkout.quantity,
+      start_checkout.promo_code, start_checkout.collection, start_checkout.auto_renew, start_checkout.caused_by);
+  end if;
+  if start_checkout.id is null then
+    v_quote := payments.quote(start_checkout.workspace_id, start_checkout.plan_code, start_checkout.plan_number,
+      start_checkout.pack_code, start_checkout.topup_minor, start_checkout.currency, start_checkout.interval_unit,
+      start_checkout.interval_count, start_checkout.quantity, start_checkout.promo_code, start_checkout.collection, v_published);
+    v_now := ops.now();
+    start_checkout.id := uuidv7();
+    if v_quote.trial_days > 0 and start_checkout.collection = 'stripe' and start_checkout.identity_hash is not null
+      and not billing.claim_trial(start_checkout.workspace_id, start_checkout.identity_hash, start_checkout.id) then
+      v_quote.trial_days := 0;
+    end if;
+    insert into payments.purchase
+      (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor,
+       currency, promo_code_id, collection, auto_renew, identity_hash, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
+    values
+      (start_checkout.id, start_checkout.workspace_id, v_quote.kind, start_checkout.provider, 'pending', v_quote.plan_id, v_quote.pack_id,
+       v_quote.price_id, start_checkout.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
+       start_checkout.currency, v_quote.promo_code_id,
+       case when v_quote.kind = 'subscription' then start_checkout.collection end,
+       case when v_quote.kind = 'subscription' and start_checkout.collection = 'balance' then start_checkout.auto_renew end,
+       start_checkout.identity_hash, v_quote.trial_days, start_checkout.success_url, start_checkout.cancel_url, v_now + interval '15 minutes',
+       -- In whole seconds, as the provider keeps it; it takes no session of more than 24 hours.
+       date_trunc('second', v_now + interval '23 hours'), v_now);
+    if v_quote.amount_minor = 0 and not (v_quote.kind = 'subscription' and start_checkout.collection = 'stripe') then
+      perform ops.refuse('nothing_to_pay');
+    end if;
+    perform payments.hold_redemption(start_checkout.id, start_checkout.caused_by);
+  end if;
+  select c.quantity, c.success_url, c.cancel_url, c.kind, c.state, c.url, c.session_id, c.price_provider_id, c.mode,
+         c.trial_days, c.expires_at, c.created_at, c.customer_id, c.customer_number, c.customer_token, c.search_customer,
+         c.session_token, c.amount_minor, c.session_currency, c.discounted, c.name, c.search_session
+    into strict start_checkout.quantity, start_checkout.success_url, start_checkout.cancel_url, start_checkout.kind,
+         start_checkout.state, start_checkout.url, start_checkout.session_id, start_checkout.price_provider_id,
+         start_checkout.mode, start_checkout.trial_days, start_checkout.expires_at, start_checkout.created_at,
+         start_checkout.customer_id, start_checkout.customer_number, start_checkout.customer_token,
+         start_checkout.search_customer, start_checkout.session_token, start_checkout.amount_minor,
+         start_checkout.session_currency, start_checkout.discounted, start_checkout.name, start_checkout.search_session
+    from payments.claim_checkout(start_checkout.id) c;
+end
+$$;
+revoke all on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean, text, text) from public, tollgate_worker;
+grant execute on function "payments"."start_checkout"(uuid, text, integer, text, text, text, integer, integer, text, text, text, bigint, text, text, boolean, text, text) to tollgate_worker;
+
+-- @routine payments.sync_checkout
+-- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none: the
+-- purchase is over, if it never had one, or a day after that one had to be over (of another account's, nobody will ever tell).
+-- `asked_at`: when it was asked. Locks: as payments.apply_checkout and payments.apply_btcpay_invoice. Refuses: not_found.
+-- Callers: worker
+create or replace function payments.sync_checkout(
+  inout id uuid,
+  fact jsonb,
+  asked_at timestamptz default null,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select p.workspace_id, p.provider into v_row from payments.purchase p where p.id = sync_checkout.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  if sync_checkout.fact is null then
+    perform people.lock_workspace(v_row.workspace_id);
+    update payments.purchase p
+       set state = case when p.canceled_at is null then 'expired' else 'canceled' end, ended_at = ops.now(), url = null,
+           check_due_at = null, lease_token = null
+     where p.id = sync_checkout.id and p.provider in ('stripe', 'btcpay') and p.state = 'pending'
+       and (p.provider_id is null and (p.leased_until is null or p.leased_until <= ops.now())
+         or p.expires_at + interval '1 day' <= ops.now());
+    if found then
+      perform payments.release_redemption(sync_checkout.id, 'sync');
+      perform billing.drop_trial(sync_checkout.id);
+    else
+      -- One that is over and may still be paid late.
+      update payments.purchase p
+         set check_due_at = case when p.expires_at + interval '7 days' > ops.now() then ops.now() + interval '6 hours' end
+       where p.id = sync_checkout.id and p.provider = 'btcpay' and p.state <> 'pending';
+    end if;
+  elsif v_row.provider = 'btcpay' then
+    perform payments.apply_btcpay_invoice(v_row.provider, sync_checkout.fact, 'sync', sync_checkout.asked_at);
+  else
+    perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
+  end if;
+  select p.state into strict sync_checkout.state from payments.purchase p where p.id = sync_checkout.id;
+end
+$$;
+revoke all on function "payments"."sync_checkout"(uuid, jsonb, timestamptz) from public, tollgate_worker;
+grant execute on function "payments"."sync_checkout"(uuid, jsonb, timestamptz) to tollgate_worker;
 
 -- @routine payments.tell_purchase
 -- payments.tell_purchase: trigger function: tells the operator's endpoints what became of a purchase: purchase.created, and its state

@@ -18,6 +18,16 @@ export interface StripeAccount {
   readonly api_base: string | null;
 }
 
+/** The operator's store at a BTCPay Server. */
+export interface BtcpayAccount {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly api_key: string;
+  readonly store_id: string;
+  /** As Stripe's. */
+  readonly webhook_secrets: readonly string[];
+}
+
 /** The operator's own provisioner, which keeps our contract (README, "Provisioning"). */
 export interface HttpProvisioner {
   readonly kind: "http";
@@ -46,6 +56,8 @@ export interface Settings {
   readonly database: Database;
   /** Null: this deployment sells nothing, and what needs Stripe says `misconfigured`. */
   readonly stripe: StripeAccount | null;
+  /** Null: nobody pays this deployment in crypto. */
+  readonly btcpay: BtcpayAccount | null;
   /**
    * What the secrets of webhook endpoints are made from; null: no endpoint can be made, and nothing is delivered to any. Changed, it
    * changes every endpoint's secret.
@@ -150,6 +162,8 @@ const jsonOf = <Schema extends z.ZodType>(schema: Schema) =>
     })
     .pipe(schema);
 
+const printable = z.string().regex(/^[!-~]{8,500}$/, "must have 8 printable characters or more");
+
 /** The only description of the bindings. */
 const bindings = z.object({
   DATABASE_URL: postgresUrl,
@@ -158,6 +172,11 @@ const bindings = z.object({
   STRIPE_WEBHOOK_SECRET: optional(webhookSecret),
   STRIPE_WEBHOOK_SECRET_OLD: optional(webhookSecret),
   STRIPE_API_BASE: optional(localEndpoint),
+  BTCPAY_URL: optional(peerUrl),
+  BTCPAY_API_KEY: optional(printable),
+  BTCPAY_STORE_ID: optional(z.string().regex(/^\w{1,100}$/, "must be a store's id")),
+  BTCPAY_WEBHOOK_SECRET: optional(printable),
+  BTCPAY_WEBHOOK_SECRET_OLD: optional(printable),
   CHECKOUT_ORIGINS: optional(origins),
   WEBHOOK_SIGNING_KEY: optional(signingKey),
   PROVISIONER_KIND: optional(z.enum(["http", "marzban"])),
@@ -184,6 +203,7 @@ export function settings(env: object): Settings {
   const fresh: Settings = {
     database: { url: DATABASE_URL, fetch_endpoint: DATABASE_FETCH_ENDPOINT ?? null },
     stripe: stripeAccount(parsed.data),
+    btcpay: btcpayAccount(parsed.data),
     webhook_key: WEBHOOK_SIGNING_KEY ?? null,
     local: DATABASE_FETCH_ENDPOINT !== undefined,
     checkout_origins: CHECKOUT_ORIGINS ?? [],
@@ -198,6 +218,11 @@ function refused(faults: readonly string[]): Problem {
   return new Problem("misconfigured", {}, { cause: new Error(`bindings refused: ${faults.join("; ")}`) });
 }
 
+function refusePlain(name: string, url: string, { DATABASE_FETCH_ENDPOINT }: z.infer<typeof bindings>): void {
+  if (!url.startsWith("http:") || DATABASE_FETCH_ENDPOINT !== undefined) return;
+  throw refused([`${name}: must be https: only the local stack has one on this machine`]);
+}
+
 function provisionerAccount(bound: z.infer<typeof bindings>): ProvisionerAccount | null {
   const kind = bound.PROVISIONER_KIND;
   if (kind === undefined) return null;
@@ -206,9 +231,7 @@ function provisionerAccount(bound: z.infer<typeof bindings>): ProvisionerAccount
     return value;
   };
   const url = needed("PROVISIONER_URL", bound.PROVISIONER_URL);
-  if (url.startsWith("http:") && bound.DATABASE_FETCH_ENDPOINT === undefined) {
-    throw refused(["PROVISIONER_URL: must be https: only the local stack has one on this machine"]);
-  }
+  refusePlain("PROVISIONER_URL", url, bound);
   if (kind === "http") return { kind, url, secret: needed("PROVISIONER_SECRET", bound.PROVISIONER_SECRET) };
   return {
     kind,
@@ -227,5 +250,17 @@ function stripeAccount(bound: z.infer<typeof bindings>): StripeAccount | null {
     live: /^[sr]k_live_/.test(STRIPE_SECRET_KEY),
     webhook_secrets: [STRIPE_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET_OLD].filter((secret) => secret !== undefined),
     api_base: STRIPE_API_BASE ?? null,
+  };
+}
+
+function btcpayAccount(bound: z.infer<typeof bindings>): BtcpayAccount | null {
+  const { BTCPAY_URL, BTCPAY_API_KEY, BTCPAY_STORE_ID, BTCPAY_WEBHOOK_SECRET, BTCPAY_WEBHOOK_SECRET_OLD } = bound;
+  if (BTCPAY_URL !== undefined) refusePlain("BTCPAY_URL", BTCPAY_URL, bound);
+  if (BTCPAY_URL === undefined || BTCPAY_API_KEY === undefined || BTCPAY_STORE_ID === undefined) return null;
+  return {
+    url: BTCPAY_URL,
+    api_key: BTCPAY_API_KEY,
+    store_id: BTCPAY_STORE_ID,
+    webhook_secrets: [BTCPAY_WEBHOOK_SECRET, BTCPAY_WEBHOOK_SECRET_OLD].filter((secret) => secret !== undefined),
   };
 }

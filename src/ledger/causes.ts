@@ -1,4 +1,4 @@
-import { and, desc, eq, exists, gte, isNull, lte, or, sql } from "drizzle-orm";
+import { and, desc, eq, exists, gte, inArray, isNull, lte, or, sql } from "drizzle-orm";
 import { QueryBuilder } from "drizzle-orm/pg-core";
 import { pack, plan, renewal, subscription } from "../../db/schema/billing.ts";
 import { lot } from "../../db/schema/ledger.ts";
@@ -175,7 +175,7 @@ const byKey = query
   .from(nothing)
   .innerJoin(api_key, eq(api_key.id, idOf(sql`page.mover_name`)));
 
-/** Stripe is the only one who sends any. */
+/** Whoever sent it: no two name theirs alike. */
 const byEvent = query
   .select({
     told: told({
@@ -187,7 +187,7 @@ const byEvent = query
     }),
   })
   .from(nothing)
-  .leftJoin(event, and(eq(event.provider, "stripe"), eq(event.id, sql`page.mover_name`)));
+  .leftJoin(event, and(inArray(event.provider, ["stripe", "btcpay"]), eq(event.id, sql`page.mover_name`)));
 
 /** The newest run of its name that had begun by then and was not over. None lasts as long as five minutes (budget, timeouts). */
 const run = query

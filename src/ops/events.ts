@@ -1,4 +1,4 @@
-import { and, desc, eq, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, sql } from "drizzle-orm";
 import * as z from "zod";
 import { event } from "../../db/schema/ops.ts";
 import { read } from "../db/read.ts";
@@ -8,7 +8,7 @@ import type { AppContext } from "../http/context.ts";
 import type { TimedPage } from "../http/pagination.ts";
 import { Problem } from "../http/problem.ts";
 import { utc, utcOrNull } from "../http/time.ts";
-import { provider } from "./inbox.ts";
+import { type Provider, providers } from "./inbox.ts";
 import { type EventState, eventState } from "./model.ts";
 
 const reading = { scope: "ops:read", workspace: null };
@@ -87,17 +87,20 @@ export async function getEvent(c: AppContext, id: string) {
     db
       .select({ ...columns, payload: event.payload })
       .from(event)
-      .where(and(eq(event.provider, provider), eq(event.id, id))),
+      .where(and(inArray(event.provider, [...providers]), eq(event.id, id))),
   );
   if (row === undefined) throw new Problem("not_found");
   return shownEvent(row);
 }
 
+/** Whose event it is, by its name: Stripe's begin with a word, and BTCPay's are letters and digits. */
+const providerOf = (id: string): Provider => (/^[A-Za-z0-9-]+$/.test(id) ? "btcpay" : "stripe");
+
 /** Applies an event again; what it did is not done twice. Refuses `not_found`. */
 export async function replayEvent(c: AppContext, id: string) {
   const row = await write(c, {
     routine: replayEventCall,
-    args: { provider, id },
+    args: { provider: providerOf(id), id },
     scope: "ops:write",
     workspace: null,
   });

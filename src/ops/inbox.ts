@@ -3,10 +3,12 @@ import { call } from "../db/call.ts";
 import { routine } from "../db/routine.ts";
 import type { Database } from "../env.ts";
 import type { Trace } from "../http/context.ts";
-import type { Arrival } from "../outside/stripe/event.ts";
+import type { Arrival } from "../outside/arrival.ts";
 
-/** Who sent it: a part of an event's name. */
-export const provider = "stripe";
+/** Who sends events: a part of an event's name. */
+export const providers = ["stripe", "btcpay"] as const;
+
+export type Provider = (typeof providers)[number];
 
 const states = z.enum(["applied", "ignored", "foreign", "parked", "failed", "fetching", "dead"]);
 
@@ -69,18 +71,19 @@ const reportCall = routine({
 export const calls = [receiveCall, claimFetchesCall, applyFetchedCall, missingCall, reportCall];
 
 /** What `receiveCall` is given for an event; `payload` is its body, for people. */
-export function received(arrival: Arrival, payload: string): z.infer<(typeof receiveCall)["args"]> {
+export function received(provider: Provider, arrival: Arrival, payload: string): z.infer<(typeof receiveCall)["args"]> {
   return { provider, ...arrival, fact: arrival.fact === null ? null : { ...arrival.fact }, payload };
 }
 
 /** Stores an event with its effect, once. Throws `Problem` where that is not known to be done. */
 export async function receive(
   database: Database,
+  provider: Provider,
   arrival: Arrival,
   payload: string,
   trace: Pick<Trace, "db_ms" | "round_trips">,
 ) {
-  return call(database, receiveCall, received(arrival, payload), trace);
+  return call(database, receiveCall, received(provider, arrival, payload), trace);
 }
 
 /** Raises an alarm for what a person must look at. */

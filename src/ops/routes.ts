@@ -108,7 +108,8 @@ const listEvents = createRoute({
   operationId: "listEvents",
   tags,
   summary: "List events",
-  description: "What came from Stripe, the last to come first, and what became of it. What is over goes after 35 days.",
+  description:
+    "What came from Stripe and BTCPay Server, the last to come first, and what became of it. What is over goes after 35 days.",
   ...secured("ops:read"),
   request: { query: model.eventsQuery },
   responses: {

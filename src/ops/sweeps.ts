@@ -1,26 +1,38 @@
 import type { StripeAccount } from "../env.ts";
 import { describe } from "../http/request.ts";
-import { type Arrival, arrivalOf } from "../outside/stripe/event.ts";
+import type { Arrival } from "../outside/arrival.ts";
+import { retrieveInvoice } from "../outside/btcpay/invoices.ts";
+import { arrivalOf } from "../outside/stripe/event.ts";
 import { eventTypes } from "../outside/stripe/fact.ts";
 import { listEvents } from "../outside/stripe/lists.ts";
 import { fetchFact } from "../outside/stripe/objects.ts";
 import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { askedBatch, stripeSweep, sweep } from "../sweeps/sweep.ts";
-import { applyFetchedCall, claimFetchesCall, missingCall, provider, receiveCall, received } from "./inbox.ts";
+import { askedBatch, btcpaySweep, stripeSweep, sweep } from "../sweeps/sweep.ts";
+import { applyFetchedCall, claimFetchesCall, missingCall, type Provider, receiveCall, received } from "./inbox.ts";
 
 /** Longer than a question with its repeat, behind others: who took this long has died. */
 const lease = "2 minutes";
 
+/** What was fetched of an event; null fact: it concerns nothing of ours. */
+interface Fetched {
+  fact: object | null;
+  fault: string | null;
+}
+
 /** Events whose object must be fetched are given it. */
-async function fetches(shift: Shift, account: StripeAccount): Promise<Done> {
+async function fetches(
+  shift: Shift,
+  provider: Provider,
+  fetch: (type: string, subject: string | null) => Promise<Fetched>,
+): Promise<Done> {
   const { ids, types, subjects } = await shift.call(claimFetchesCall, { provider, batch: askedBatch, lease });
   const due = ids.map((id, i) => ({ id, type: types[i] ?? "", subject: subjects[i] ?? null }));
   const done = await shift.each(
     due,
     ({ id }) => id,
     async ({ id, type, subject }) => {
-      const { fact, fault } = await shift.ask(() => fetchFact(account, type, subject));
+      const { fact, fault } = await shift.ask(() => fetch(type, subject));
       await shift.call(applyFetchedCall, { provider, id, fact: fact === null ? null : { ...fact }, fault });
     },
   );
@@ -58,13 +70,13 @@ async function events(shift: Shift, account: StripeAccount): Promise<Done> {
       console.error(JSON.stringify({ sweep: shift.name, item: "an event of the list", error: describe(error) }));
     }
   }
-  const { ids } = await shift.call(missingCall, { provider, ids: listed.map(({ arrival }) => arrival.id) });
+  const { ids } = await shift.call(missingCall, { provider: "stripe", ids: listed.map(({ arrival }) => arrival.id) });
   const missing = new Set(ids);
   let processed = 0;
   for (const { arrival, payload } of listed.filter(({ arrival: { id } }) => missing.has(id)).toReversed()) {
     // The cursor stays where it is: the next run finds what is still missing on this page.
     if (shift.over()) return { processed, failed, more: true };
-    await shift.call(receiveCall, received(arrival, payload));
+    await shift.call(receiveCall, received("stripe", arrival, payload));
     processed += 1;
   }
   await shift.call(moveCursorCall, { name: list, position: page.next, done: page.next === null, until });
@@ -77,7 +89,15 @@ async function events(shift: Shift, account: StripeAccount): Promise<Done> {
  */
 export const sweeps = [
   sweep("ops", "events_retry", 60),
-  stripeSweep("stripe_fetches", 60, [claimFetchesCall, applyFetchedCall], fetches),
+  stripeSweep("stripe_fetches", 60, [claimFetchesCall, applyFetchedCall], (shift, account) =>
+    fetches(shift, "stripe", (type, subject) => fetchFact(account, type, subject)),
+  ),
+  btcpaySweep("btcpay_fetches", 60, [claimFetchesCall, applyFetchedCall], (shift, account) =>
+    fetches(shift, "btcpay", async (_type, invoice) => ({
+      fact: invoice === null ? null : await retrieveInvoice(account, invoice),
+      fault: null,
+    })),
+  ),
   stripeSweep(list, 300, [openCursorCall, missingCall, receiveCall, moveCursorCall], events),
   sweep("ops", "events_expire", 3600),
   sweep("ops", "requests_expire", 300),

@@ -3,64 +3,85 @@ import { permitted } from "../db/read.ts";
 import { settings, type StripeAccount } from "../env.ts";
 import type { AppContext } from "../http/context.ts";
 import { Problem } from "../http/problem.ts";
-import { stripeOf } from "../outside/account.ts";
+import { btcpayOf, stripeOf } from "../outside/account.ts";
 import { createCheckout, expireCheckout } from "../outside/stripe/checkout.ts";
 import { createCustomer, findCustomer } from "../outside/stripe/customers.ts";
 import { createPortal } from "../outside/stripe/portal.ts";
-import type { checkoutBody } from "./model.ts";
+import { makeInvoice } from "./crypto.ts";
+import type { checkoutBody } from "./checkout-model.ts";
 import { refusePlaces } from "./places.ts";
 import { customerOf } from "./reads.ts";
 import { abandonCheckout, claimCheckout, recordCustomer, recordSession, type Started, startCheckout } from "./store.ts";
 
-/** How long a caller waits for another one that makes the same customer or session; a lease is longer than any call of Stripe's. */
+/** How long a caller waits for another one that makes the same customer or session; a lease is longer than any call of a provider's. */
 const patience_ms = 8_000;
+
+/** Makes what the row lacks and this caller may make; null: another one is at it. */
+type Make = (row: Started, token: string | null) => Promise<Started | null>;
 
 /**
  * Sends a workspace to pay. The purchase is written first, under the request's key; then whoever holds the customer's token
  * makes the customer, and whoever holds the session's the session, each under a key of Stripe's that is made from what it is
- * for. So a repeat makes nothing twice, and where this dies half-way the next caller goes on from there.
+ * for (at BTCPay, which has no keys, after looking for it). So a repeat makes nothing twice, and where this dies half-way the
+ * next caller goes on from there.
  * Throws `url_not_allowed`, `provider_refused`, `provider_unavailable`, `misconfigured`, and what `startCheckout` refuses.
  */
 export async function checkout(c: AppContext, workspace: string, body: z.infer<typeof checkoutBody>) {
-  const account = await admitted(c, workspace, { success_url: body.success_url, cancel_url: body.cancel_url });
+  const places = { success_url: body.success_url, cancel_url: body.cancel_url };
+  const make = await admitted(c, workspace, places, body.provider === "btcpay" ? atBtcpay : atStripe);
   const begun = await startCheckout(c, workspace, body);
   // The tokens of an answer that is replayed were another request's.
   const current = c.get("trace").replayed ? await claimCheckout(c, begun.id) : begun;
-  return shownCheckout(await finish(c, account, workspace, current));
+  return shownCheckout(await finish(c, current, make(workspace)));
 }
 
 /** Sends a workspace to its portal. Throws `no_customer`, and as `checkout` does. */
 export async function portal(c: AppContext, workspace: string, return_url: string) {
-  const account = await admitted(c, workspace, { return_url });
+  const account = await admitted(c, workspace, { return_url }, stripeOf);
   const customer = await customerOf(c, workspace);
   if (customer === null) throw new Problem("no_customer");
   return createPortal(account, { customer, return_url, key: c.get("requestId") });
 }
 
-/** Which account, for whoever may ask, to come back to where it is allowed: the key's refusal comes before these. */
-async function admitted(
+/** The provider's part, for whoever may ask, to come back to where it is allowed: the key's refusal comes before these. */
+async function admitted<Part>(
   c: AppContext,
   workspace: string,
   places: Readonly<Record<string, string>>,
-): Promise<StripeAccount> {
+  partOf: (c: AppContext) => Part,
+): Promise<Part> {
   try {
     refusePlaces(places, settings(c.env).checkout_origins);
-    return stripeOf(c);
+    return partOf(c);
   } catch (error) {
     await permitted(c, { scope: "billing:write", workspace });
     throw error;
   }
 }
 
+function atStripe(c: AppContext): (workspace: string) => Make {
+  const account = stripeOf(c);
+  return (workspace) => async (row, token) => {
+    const customer = row.customer_id ?? (await makeCustomer(c, account, workspace, row));
+    return customer === null || token === null ? null : makeSession(c, account, workspace, { ...row, customer, token });
+  };
+}
+
+function atBtcpay(c: AppContext): (workspace: string) => Make {
+  const account = btcpayOf(c);
+  return (workspace) => async (row, token) =>
+    token === null ? null : makeInvoice(c, account, workspace, { ...row, token });
+}
+
 /** Makes what the row lacks and this caller holds the token for; waits for what others make. */
-async function finish(c: AppContext, account: StripeAccount, workspace: string, begun: Started): Promise<Started> {
+async function finish(c: AppContext, begun: Started, make: Make): Promise<Started> {
   const until = Date.now() + patience_ms;
   let row = begun;
   let token = begun.session_token;
   for (let turn = 0; ; turn += 1) {
     if (row.state !== "pending" || row.session_id !== null) return row;
-    const customer = row.customer_id ?? (await makeCustomer(c, account, workspace, row));
-    if (customer !== null && token !== null) return makeSession(c, account, workspace, { ...row, customer, token });
+    const made = await make(row, token);
+    if (made !== null) return made;
     if (Date.now() >= until) throw new Problem("provider_unavailable", { retry_after: 5 });
     await pause(turn);
     row = await claimCheckout(c, begun.id);

@@ -1,67 +1,14 @@
 import * as z from "zod";
 import { pageQuery } from "../http/pagination.ts";
-import { identity, moment, reason, uuid } from "../http/parameters.ts";
+import { moment, reason, uuid } from "../http/parameters.ts";
 import { autoRenew, currency, order, refuseMixed } from "./order.ts";
 
 export const workspaceParams = z.strictObject({ workspace: uuid });
 export const purchaseParams = z.strictObject({ workspace: uuid, purchase: uuid });
 
-/** A place to which Stripe sends a person back. Which ones are allowed is decided by `places.ts`. */
-const place = (example: string) =>
-  z.string().min(1).meta({
-    description:
-      "https, at one of the origins that the deployment allows (CHECKOUT_ORIGINS); 2,000 characters at most.",
-    example,
-  });
-
-/** What Stripe takes at most in one payment, of any currency. */
-const largestAtStripe = 99_999_999;
 /** What anybody pays at once by hand or from a balance. */
 const largestByHand = 99_999_999_999;
 
-export const checkoutBody = z
-  .strictObject({
-    ...order(largestAtStripe),
-    collection: z
-      .enum(["stripe", "balance"])
-      .optional()
-      .meta({
-        description:
-          "Of a plan: `stripe` collects each period (as without it); `balance`: one period is paid now, and the next ones from " +
-          "the workspace's balance.",
-      }),
-    auto_renew: autoRenew.optional(),
-    identity: identity.optional().meta({
-      description:
-        "Of a plan that has a trial: what you know your customer by. Who had a trial, in whatever workspace, pays at once. Only " +
-        "its SHA-256 is kept.",
-      example: "user-4711",
-    }),
-    success_url: place("https://app.example.com/thanks?session={CHECKOUT_SESSION_ID}"),
-    cancel_url: place("https://app.example.com/prices"),
-  })
-  .superRefine((body, context) => {
-    refuseMixed(body, context);
-    if (body.identity !== undefined && (body.plan === undefined || body.collection === "balance")) {
-      const message = "is of a plan that Stripe collects";
-      context.addIssue({ code: "custom", path: ["identity"], message, input: body });
-    }
-    if (body.auto_renew !== undefined && body.plan !== undefined && body.collection !== "balance") {
-      const message = "is of a plan that is paid from the balance: give collection";
-      context.addIssue({ code: "custom", path: ["auto_renew"], message, input: body });
-    }
-  })
-  .meta({
-    example: {
-      plan: "pro",
-      currency: "eur",
-      interval: "month",
-      success_url: "https://app.example.com/thanks?session={CHECKOUT_SESSION_ID}",
-      cancel_url: "https://app.example.com/prices",
-    },
-  });
-
-export const portalBody = z.strictObject({ return_url: place("https://app.example.com/account") });
 export const cancelBody = z.strictObject({});
 
 export const kind = z.enum(["balance_topup", "subscription", "credit_pack", "retail_token"]);
@@ -106,7 +53,7 @@ export const purchaseItem = () =>
   z.object({
     id: uuid,
     kind,
-    provider: z.enum(["stripe", "manual", "balance"]).meta({ description: "Who takes the money." }),
+    provider: z.enum(["stripe", "manual", "balance", "btcpay"]).meta({ description: "Who takes the money." }),
     state,
     plan: sold,
     pack: sold,

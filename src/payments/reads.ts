@@ -12,7 +12,7 @@ const scope = "billing:read";
 const purchaseColumns = {
   id: sql<string>`${purchase.id}`.as("purchase_id"),
   kind: sql<Kind>`${purchase.kind}`.as("kind"),
-  provider: sql<"stripe" | "manual" | "balance">`${purchase.provider}`.as("provider"),
+  provider: sql<"stripe" | "manual" | "balance" | "btcpay">`${purchase.provider}`.as("provider"),
   state: sql<State>`${purchase.state}`.as("state"),
   session_id: sql<string | null>`${purchase.provider_id}`.as("session_id"),
   plan_code: sql<string | null>`${plan.code}`.as("plan_code"),
@@ -84,7 +84,7 @@ export async function getPurchase(
 interface PurchaseRow {
   id: string;
   kind: Kind;
-  provider: "stripe" | "manual" | "balance";
+  provider: "stripe" | "manual" | "balance" | "btcpay";
   state: State;
   plan_code: string | null;
   plan_number: number;

@@ -12,6 +12,7 @@ import { router } from "../http/router.ts";
 import { recordTopup, refundPayment } from "./balance.ts";
 import { buy, confirmPurchase, quote, settlePayment } from "./buying.ts";
 import { checkout, portal } from "./checkout.ts";
+import { checkoutBody, portalBody } from "./checkout-model.ts";
 import * as model from "./model.ts";
 import { cancelPurchase } from "./purchase.ts";
 
@@ -44,7 +45,7 @@ const checkoutRoute = createRoute({
     "another call for that plan answers the same one. What is bought is there once Stripe says that it is paid, whether or not the " +
     "person comes back.",
   ...secured("billing:write"),
-  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(model.checkoutBody) },
+  request: { params: model.workspaceParams, headers: idempotencyRequired, body: jsonBody(checkoutBody) },
   responses: {
     201: keyedAnswer(model.checkoutAnswer, "The purchase; send the person to `url`"),
     ...writeRefusals(
@@ -70,7 +71,7 @@ const portalRoute = createRoute({
   summary: "Send the workspace to its portal",
   description: "Stripe's pages where a customer sees invoices and changes the card. Each call makes a new link.",
   ...secured("billing:write"),
-  request: { params: model.workspaceParams, body: jsonBody(model.portalBody) },
+  request: { params: model.workspaceParams, body: jsonBody(portalBody) },
   responses: {
     201: jsonAnswer(model.portalAnswer, "Send the person to `url`; it works for some minutes"),
     ...readRefusals(...asksStripe, ...ofBodies, "no_customer", "url_not_allowed"),

@@ -5,7 +5,8 @@ import { write } from "../db/write.ts";
 import type { AppContext } from "../http/context.ts";
 import { identityHash } from "../http/credential.ts";
 import { instant } from "../http/time.ts";
-import { type checkoutBody, kind, state } from "./model.ts";
+import type { checkoutBody } from "./checkout-model.ts";
+import { kind, state } from "./model.ts";
 import { orderArguments } from "./order.ts";
 
 const text = z.string().nullable();
@@ -34,6 +35,7 @@ const started = z.object({
   session_currency: z.string(),
   discounted: z.boolean(),
   name: z.string(),
+  search_session: z.boolean().nullable(),
 });
 
 /** What `payments.start_checkout` and `payments.claim_checkout` answer. */
@@ -62,6 +64,7 @@ const startCheckoutCall = routine({
     collection: z.string(),
     auto_renew: z.boolean(),
     identity_hash: text,
+    provider: z.string(),
   }),
   result: started,
 });
@@ -97,7 +100,7 @@ const recordSessionCall = routine({
 export const syncCheckoutCall = routine({
   name: "payments.sync_checkout",
   context: {},
-  args: z.strictObject({ id: z.string(), fact: z.unknown() }),
+  args: z.strictObject({ id: z.string(), fact: z.unknown(), asked_at: text }),
   result: z.object({ id: z.string(), state }),
 });
 
@@ -105,7 +108,7 @@ const cancelPurchaseCall = routine({
   name: "payments.cancel_purchase",
   context: { workspace_id: "workspace_id", caused_by: "caused_by" },
   args: z.strictObject({ id: z.string() }),
-  result: z.object({ id: z.string(), state, session_id: text }),
+  result: z.object({ id: z.string(), state, session_id: text, provider: z.string() }),
 });
 
 const abandonCheckoutCall = routine({
@@ -140,6 +143,7 @@ export async function startCheckout(c: AppContext, workspace: string, body: z.in
       topup_minor: body.topup_minor ?? null,
       collection: body.collection ?? "stripe",
       auto_renew: body.auto_renew ?? true,
+      provider: body.provider,
       identity_hash: body.identity === undefined ? null : await identityHash(body.identity),
     },
     scope: "billing:write",

@@ -1,12 +1,13 @@
 import * as z from "zod";
 import { routine } from "../db/routine.ts";
-import type { StripeAccount } from "../env.ts";
+import type { BtcpayAccount, StripeAccount } from "../env.ts";
+import { invoicesOf, retrieveInvoice } from "../outside/btcpay/invoices.ts";
 import { findCheckout, retrieveCheckout } from "../outside/stripe/checkout.ts";
 import { standingOfCustomer } from "../outside/stripe/customers.ts";
 import { linksOf } from "../outside/stripe/intents.ts";
 import { moveCursorCall, openCursorCall } from "../sweeps/cursor.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
-import { askedBatch, batch, stripeSweep, sweep } from "../sweeps/sweep.ts";
+import { askedBatch, batch, btcpaySweep, stripeSweep, sweep } from "../sweeps/sweep.ts";
 import { syncCheckoutCall } from "./store.ts";
 
 /** Longer than four questions with their repeats, behind others: who took this long has died. */
@@ -17,11 +18,12 @@ const provider = "stripe";
 const claimChecksCall = routine({
   name: "payments.claim_checks",
   context: {},
-  args: z.strictObject({ batch: z.int(), lease: z.string() }),
+  args: z.strictObject({ batch: z.int(), lease: z.string(), provider: z.string() }),
   result: z.object({
     ids: z.array(z.string()),
     session_ids: z.array(z.string().nullable()),
     customer_ids: z.array(z.string().nullable()),
+    asked_at: z.string(),
   }),
 });
 
@@ -61,7 +63,11 @@ const compareCustomerCall = routine({
 
 /** Purchases whose session should be over are asked for: what no delivery told is told now. */
 async function checks(shift: Shift, account: StripeAccount): Promise<Done> {
-  const { ids, session_ids, customer_ids } = await shift.call(claimChecksCall, { batch: askedBatch, lease });
+  const { ids, session_ids, customer_ids, asked_at } = await shift.call(claimChecksCall, {
+    batch: askedBatch,
+    lease,
+    provider,
+  });
   const due = ids.map((id, i) => ({ id, session: session_ids[i] ?? null, customer: customer_ids[i] ?? null }));
   const done = await shift.each(
     due,
@@ -71,7 +77,33 @@ async function checks(shift: Shift, account: StripeAccount): Promise<Done> {
         if (session !== null) return retrieveCheckout(account, session);
         return customer === null ? null : findCheckout(account, { purchase: id, customer });
       });
-      await shift.call(syncCheckoutCall, { id, fact: fact === null ? null : { ...fact } });
+      await shift.call(syncCheckoutCall, { id, fact: fact === null ? null : { ...fact }, asked_at });
+    },
+  );
+  return { ...done, more: due.length === askedBatch };
+}
+
+/**
+ * The watcher of what is paid in crypto: purchases whose invoice may still be paid, and for some days those whose invoice was or is
+ * over, are asked for. What the webhook told is told again and changes nothing; what it did not tell is told now.
+ */
+async function invoices(shift: Shift, account: BtcpayAccount): Promise<Done> {
+  const claimed = await shift.call(claimChecksCall, { batch: askedBatch, lease, provider: "btcpay" });
+  const { asked_at } = claimed;
+  const due = claimed.ids.map((id, i) => ({ id, known: claimed.session_ids[i] ?? null }));
+  const done = await shift.each(
+    due,
+    ({ id }) => id,
+    async ({ id, known }) => {
+      const facts = await shift.ask(async () => {
+        const named = await invoicesOf(account, id);
+        if (known === null || named.some(({ invoice }) => invoice === known)) return named;
+        // Somebody has renamed it there.
+        const own = await retrieveInvoice(account, known);
+        return own === null ? named : [own, ...named];
+      });
+      if (facts.length === 0) await shift.call(syncCheckoutCall, { id, fact: null, asked_at });
+      for (const fact of facts) await shift.call(syncCheckoutCall, { id, fact: { ...fact }, asked_at });
     },
   );
   return { ...done, more: due.length === askedBatch };
@@ -126,6 +158,7 @@ async function customers(shift: Shift, account: StripeAccount): Promise<Done> {
 export const sweeps = [
   sweep("payments", "purchases_expire", 60),
   stripeSweep("stripe_checks", 60, [claimChecksCall, syncCheckoutCall], checks),
+  btcpaySweep("btcpay_checks", 60, [claimChecksCall, syncCheckoutCall], invoices),
   stripeSweep("stripe_links", 60, [claimLinksCall, syncIntentCall], links),
   stripeSweep(list, 86_400, [openCursorCall, customersAfterCall, compareCustomerCall, moveCursorCall], customers),
 ];

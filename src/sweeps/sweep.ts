@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type Routine, routine } from "../db/routine.ts";
-import type { StripeAccount } from "../env.ts";
+import type { BtcpayAccount, Settings, StripeAccount } from "../env.ts";
 import type { Done, Shift } from "./shift.ts";
 
 /** What every routine of a sweep takes and answers: law 8 of the design. */
@@ -42,22 +42,28 @@ export function sweep(domain: string, name: string, interval_seconds: number): S
   return { name, interval_seconds, batch, budget_ms, calls: [only], work: (shift) => shift.call(only, { batch }) };
 }
 
-/** Declares a sweep that asks Stripe. A deployment without Stripe has nothing to ask, and that is no error. */
-export function stripeSweep(
-  name: string,
-  interval_seconds: number,
-  calls: readonly Routine[],
-  work: (shift: Shift, account: StripeAccount) => Promise<Done>,
-): Sweep {
-  return {
+/** Declares a sweep that asks a provider. A deployment without it has nothing to ask, and that is no error. */
+function askingSweep<Account>(accountOf: (settings: Settings) => Account | null) {
+  return (
+    name: string,
+    interval_seconds: number,
+    calls: readonly Routine[],
+    work: (shift: Shift, account: Account) => Promise<Done>,
+  ): Sweep => ({
     name,
     interval_seconds,
     batch: askedBatch,
     budget_ms,
     calls,
     work: async (shift) => {
-      const { stripe } = shift.settings;
-      return stripe === null ? { processed: 0, failed: 0, more: false } : work(shift, stripe);
+      const account = accountOf(shift.settings);
+      return account === null ? { processed: 0, failed: 0, more: false } : work(shift, account);
     },
-  };
+  });
 }
+
+/** Declares a sweep that asks Stripe. */
+export const stripeSweep = askingSweep<StripeAccount>(({ stripe }) => stripe);
+
+/** Declares a sweep that asks BTCPay Server. */
+export const btcpaySweep = askingSweep<BtcpayAccount>(({ btcpay }) => btcpay);

@@ -1,6 +1,6 @@
 import { Stripe } from "stripe";
 import { describe, expect } from "vitest";
-import { deliver, eventOf, newId, now, post, sign, test } from "../support/webhook.ts";
+import { answered, deliver, eventOf, newId, now, post, sign, test } from "../support/webhook.ts";
 
 describe("a signature", () => {
   test("that is right: the event is stored as it came, in one round trip, and the answer is no cache's", async ({
@@ -91,21 +91,6 @@ describe("a signature", () => {
     expect(await post(shop.url, bytes, sign("{\u{fffd}\u{fffd}}"))).toMatchObject({ status: 400 });
   });
 });
-
-/**
- * The answer to a body that is refused before all of it was sent. The connection may be closed under the sender before it
- * has read why: that says nothing, and it sends again.
- */
-async function answered<Answer>(send: () => Promise<Answer>): Promise<Answer> {
-  for (let times = 0; ; times += 1) {
-    try {
-      return await send();
-    } catch (error) {
-      const cut = error instanceof Error && /EPIPE|ECONNRESET/.test(String(error.cause));
-      if (!cut || times === 20) throw error;
-    }
-  }
-}
 
 describe("a body", () => {
   test("of 2 MB: 413 before any HMAC, with its length or without", async ({ shop, bridge }) => {

@@ -58,3 +58,18 @@ export const deliver = (url: string, event: object) => {
   const body = JSON.stringify(event);
   return post(url, body, sign(body));
 };
+
+/**
+ * The answer to a body that is refused before all of it was sent. The connection may be closed under the sender before it
+ * has read why: that says nothing, and it sends again.
+ */
+export async function answered<Answer>(send: () => Promise<Answer>): Promise<Answer> {
+  for (let times = 0; ; times += 1) {
+    try {
+      return await send();
+    } catch (error) {
+      const cut = error instanceof Error && /EPIPE|ECONNRESET/.test(String(error.cause));
+      if (!cut || times === 20) throw error;
+    }
+  }
+}

@@ -9,6 +9,7 @@ test("the bindings, parsed once for each env", () => {
   expect(settings(env)).toEqual({
     database: { url: DATABASE_URL, fetch_endpoint: null },
     stripe: null,
+    btcpay: null,
     webhook_key: null,
     local: false,
     checkout_origins: [],

@@ -72,7 +72,7 @@ test("only src/outside/stripe knows Stripe's package, and only when it is used",
 });
 
 test("only src/env.ts names a binding", () => {
-  const bindings = /\b(?:DATABASE_[A-Z_]+|STRIPE_[A-Z_]+|WEBHOOK_[A-Z_]+|ASSETS)\b|\benv\.[A-Z]/;
+  const bindings = /\b(?:DATABASE_[A-Z_]+|STRIPE_[A-Z_]+|BTCPAY_[A-Z_]+|WEBHOOK_[A-Z_]+|ASSETS)\b|\benv\.[A-Z]/;
   const readers = files.filter((file) => bindings.test(textOf(file)));
   expect(readers).toEqual(["src/env.ts"]);
 });
@@ -92,9 +92,9 @@ test("zod comes as a namespace, for the bundle has no object `z`", () => {
 test("no interactive transaction, and no time of the Worker's in what it sends", () => {
   for (const file of files) {
     expect(textOf(file), file).not.toMatch(/\.transaction\(|["'`]begin\b/i);
-    // Stripe's time may be written as an instant, and a webhook's receiver is told when it was sent; there is no other that is
+    // A provider's time may be written as an instant, and a webhook's receiver is told when it was sent; there is no other that is
     // not the database's.
-    if (file === "src/outside/stripe/instant.ts") expect(textOf(file)).not.toMatch(/Date\.now|new Date\(\)/);
+    if (file === "src/outside/instant.ts") expect(textOf(file)).not.toMatch(/Date\.now|new Date\(\)/);
     else if (file === "src/outside/webhook/sign.ts") expect(textOf(file)).not.toMatch(/\btoISOString\b/i);
     else expect(textOf(file), file).not.toMatch(/\bnew Date\(|\btoISOString\b/i);
   }

@@ -10,6 +10,7 @@ const stripe: StripeAccount = { secret_key: "sk_test_1", live: false, webhook_se
 const settings: Settings = {
   database: { url: "postgres://u:p@h/d", fetch_endpoint: null },
   stripe,
+  btcpay: null,
   webhook_key: null,
   local: true,
   checkout_origins: [],

@@ -6,6 +6,7 @@ import { sweep } from "../../src/sweeps/sweep.ts";
 const settings: Settings = {
   database: { url: "postgres://u:p@h/d", fetch_endpoint: null },
   stripe: null,
+  btcpay: null,
   webhook_key: null,
   local: true,
   checkout_origins: [],

@@ -16,6 +16,8 @@ begin
       return payments.apply_invoice(apply_event.provider, apply_event.fact, v_cause);
     when 'checkout' then
       return payments.apply_checkout(apply_event.provider, apply_event.fact, v_cause);
+    when 'btcpay_invoice' then
+      return payments.apply_btcpay_invoice(apply_event.provider, apply_event.fact, v_cause);
     when 'charge' then
       return payments.apply_charge(apply_event.provider, apply_event.fact, v_cause);
     when 'refund' then

@@ -6,7 +6,8 @@ create or replace function payments.cancel_purchase(
   inout id uuid,
   caused_by text default 'sync',
   out state text,
-  out session_id text
+  out session_id text,
+  out provider text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -18,7 +19,7 @@ begin
   if found then
     perform payments.end_purchase(cancel_purchase.id, 'canceled', cancel_purchase.caused_by);
   end if;
-  select p.state, p.provider_id into cancel_purchase.state, cancel_purchase.session_id
+  select p.state, p.provider_id, p.provider into cancel_purchase.state, cancel_purchase.session_id, cancel_purchase.provider
     from payments.purchase p
    where p.id = cancel_purchase.id and p.workspace_id = cancel_purchase.workspace_id;
   if not found then

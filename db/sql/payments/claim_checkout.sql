@@ -2,7 +2,8 @@
 -- they are not there and nobody else has it. Who waits asks again; a right that was not used runs out after 30 seconds.
 -- What has no price there is `amount_minor` in `session_currency` altogether, for something called `name`: a top-up, and what is
 -- `discounted`, by a promo code or because it is one period of a plan. A plan's period is paid once (mode payment).
--- `session_token` comes with a customer, or with the right to make one.
+-- `session_token` comes with a customer, or with the right to make one; BTCPay has no customers. `search_session`: somebody had that
+-- right before, and may have made a session that is not written down: BTCPay takes no idempotency key, so it is looked for first.
 -- Locks: the workspace, the purchase, the customer. Refuses: not_found. Callers: worker, payments.start_checkout
 create or replace function payments.claim_checkout(
   inout id uuid,
@@ -26,7 +27,8 @@ create or replace function payments.claim_checkout(
   out amount_minor bigint,
   out session_currency text,
   out discounted boolean,
-  out name text
+  out name text,
+  out search_session boolean
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -40,7 +42,7 @@ begin
   end if;
   perform people.lock_workspace(v_row.workspace_id);
   select p.workspace_id, p.kind, p.state, p.url, p.provider_id, p.provider, p.quantity, p.trial_days, p.success_url, p.cancel_url,
-         p.expires_at, p.created_at, p.price_id, p.leased_until, p.awaits_payment, p.amount_minor, p.currency,
+         p.expires_at, p.created_at, p.price_id, p.lease_token, p.leased_until, p.awaits_payment, p.amount_minor, p.currency,
          p.promo_code_id, p.kind = 'subscription' and coalesce(p.collection, 'stripe') = 'stripe' as is_collected
     into strict v_row
     from payments.purchase p
@@ -65,12 +67,15 @@ begin
   if v_row.state <> 'pending' or v_row.provider_id is not null then
     return;
   end if;
-  v_customer := payments.claim_customer(v_row.workspace_id, v_row.provider);
-  claim_checkout.customer_id := v_customer.customer;
-  claim_checkout.customer_number := v_customer.number;
-  claim_checkout.customer_token := v_customer.token;
-  claim_checkout.search_customer := v_customer.search;
-  if (v_customer.customer is not null or v_customer.token is not null)
+  if v_row.provider = 'stripe' then
+    v_customer := payments.claim_customer(v_row.workspace_id, v_row.provider);
+    claim_checkout.customer_id := v_customer.customer;
+    claim_checkout.customer_number := v_customer.number;
+    claim_checkout.customer_token := v_customer.token;
+    claim_checkout.search_customer := v_customer.search;
+  end if;
+  claim_checkout.search_session := v_row.lease_token is not null;
+  if (v_row.provider <> 'stripe' or claim_checkout.customer_id is not null or claim_checkout.customer_token is not null)
     and (v_row.leased_until is null or v_row.leased_until <= ops.now()) then
     claim_checkout.session_token := uuidv7();
     update payments.purchase p

@@ -22,7 +22,10 @@ begin
   perform people.lock_workspace(v_row.workspace_id);
   update payments.purchase p
      set provider_id = record_session.session_id, url = record_session.url, expires_at = record_session.expires_at,
-         check_due_at = record_session.expires_at + interval '1 minute', lease_token = null, leased_until = null
+         check_due_at = case when p.provider = 'btcpay'
+           then least(record_session.expires_at + interval '1 minute', ops.now() + interval '5 minutes')
+           else record_session.expires_at + interval '1 minute' end,
+         lease_token = null, leased_until = null
    where p.id = record_session.id and p.state = 'pending' and p.provider_id is null and p.lease_token = record_session.token
   returning p.state into record_session.state;
   if found then

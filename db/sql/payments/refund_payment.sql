@@ -1,5 +1,6 @@
--- payments.refund_payment: an operator refunds, all or in part, what was paid by hand or from a balance. What it gave is taken back
--- in proportion (payments.reckon); what was paid from a balance goes back to it. Money of Stripe's is refunded at Stripe.
+-- payments.refund_payment: an operator refunds, all or in part, what was paid by hand, in crypto or from a balance. What it gave is
+-- taken back in proportion (payments.reckon); what was paid from a balance goes back to it. Coins are sent by the operator: this only
+-- writes it down. Money of Stripe's is refunded at Stripe.
 -- Guarantees: never more than was paid, whoever refunds at once; an audit row in the same statement.
 -- Locks: the intent, the workspace, then what follows. Refuses: not_found; refund_at_provider; amount_exceeds_payment (with what is
 --   left). Callers: worker
@@ -25,7 +26,7 @@ begin
    where p.id = refund_payment.payment_id and p.workspace_id = refund_payment.workspace_id;
   if not found then
     perform ops.refuse('not_found');
-  elsif v_payment.provider not in ('manual', 'balance') then
+  elsif v_payment.provider not in ('manual', 'balance', 'btcpay') then
     perform ops.refuse('refund_at_provider', jsonb_build_object('provider', v_payment.provider));
   end if;
   -- It has no name at a provider but its own.

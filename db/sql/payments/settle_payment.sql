@@ -73,15 +73,7 @@ begin
     perform payments.complete(settle_payment.purchase_id, settle_payment.payment_id, settle_payment.caused_by);
   elsif settle_payment.settle_as = 'balance' then
     perform payments.mark_settled(settle_payment.payment_id);
-    if v_payment.amount_minor > 0 then
-      perform ledger.grant(
-        owner_id => settle_payment.workspace_id, unit => v_payment.currency, pool => 'balance', amount => v_payment.amount_minor,
-        expires_at => null, reason => settle_payment.reason, idempotency_key => 'tg:settle:' || settle_payment.payment_id,
-        caused_by => settle_payment.caused_by, payment_id => settle_payment.payment_id, side => 'payments');
-      perform payments.reckon(settle_payment.payment_id, settle_payment.caused_by);
-      perform payments.reward_referrer(settle_payment.payment_id, settle_payment.caused_by);
-      perform billing.wake_renewal(settle_payment.workspace_id);
-    end if;
+    perform payments.give_to_balance(settle_payment.payment_id, settle_payment.reason, settle_payment.caused_by);
   else
     raise exception using errcode = 'TG011', message = format('a payment is not settled as %L', settle_payment.settle_as);
   end if;

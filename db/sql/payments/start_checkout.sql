@@ -1,6 +1,7 @@
 -- payments.start_checkout: a purchase that is to be paid at the provider: of a plan, a credit pack, a retail token, or (`topup_minor`)
 -- money for the balance. Answers it with what its session is to be made of, and with the right to make customer and session, if
--- nobody else has it. A plan of `collection` stripe is collected there; of collection balance, one period of it is paid once.
+-- nobody else has it. A plan of `collection` stripe is collected there; of collection balance, one period of it is paid once. What
+-- `provider` btcpay is asked for is paid once, and at no published price.
 -- Guarantees: while one for a plan is open, the same again is that one, for as long as the provider may still take its payment
 --   (only the provider says that it may not); by constraint there are never two.
 -- A trial is had once by a workspace, and by whoever it is (`identity_hash`): who had it pays at once.
@@ -24,6 +25,7 @@ create or replace function payments.start_checkout(
   collection text default 'stripe',
   auto_renew boolean default true,
   identity_hash text default null,
+  provider text default 'stripe',
   out id uuid,
   out kind text,
   out state text,
@@ -42,17 +44,22 @@ create or replace function payments.start_checkout(
   out amount_minor bigint,
   out session_currency text,
   out discounted boolean,
-  out name text
+  out name text,
+  out search_session boolean
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_published boolean := start_checkout.collection = 'stripe' and start_checkout.promo_code is null;
+  v_published boolean := start_checkout.provider = 'stripe' and start_checkout.collection = 'stripe'
+    and start_checkout.promo_code is null;
   v_price uuid;
   v_standing text;
   v_quote record;
   v_now timestamptz;
 begin
+  if start_checkout.provider <> 'stripe' then
+    start_checkout.collection := 'balance';
+  end if;
   perform payments.admit_buyer(start_checkout.workspace_id,
     case when start_checkout.topup_minor is not null then 'balance_topup'
       when start_checkout.plan_code is not null then 'subscription' end, start_checkout.collection);
@@ -65,7 +72,7 @@ begin
     if v_standing is not null then
       perform ops.refuse('subscription_exists', jsonb_build_object('state', v_standing));
     end if;
-    start_checkout.id := payments.open_plan(start_checkout.workspace_id, 'stripe', v_price, start_checkout.quantity,
+    start_checkout.id := payments.open_plan(start_checkout.workspace_id, start_checkout.provider, v_price, start_checkout.quantity,
       start_checkout.promo_code, start_checkout.collection, start_checkout.auto_renew, start_checkout.caused_by);
   end if;
   if start_checkout.id is null then
@@ -82,7 +89,7 @@ begin
       (id, workspace_id, kind, provider, state, plan_id, pack_id, price_id, quantity, list_minor, discount_minor, amount_minor,
        currency, promo_code_id, collection, auto_renew, identity_hash, trial_days, success_url, cancel_url, check_due_at, expires_at, created_at)
     values
-      (start_checkout.id, start_checkout.workspace_id, v_quote.kind, 'stripe', 'pending', v_quote.plan_id, v_quote.pack_id,
+      (start_checkout.id, start_checkout.workspace_id, v_quote.kind, start_checkout.provider, 'pending', v_quote.plan_id, v_quote.pack_id,
        v_quote.price_id, start_checkout.quantity, v_quote.list_minor, v_quote.discount_minor, v_quote.amount_minor,
        start_checkout.currency, v_quote.promo_code_id,
        case when v_quote.kind = 'subscription' then start_checkout.collection end,
@@ -97,13 +104,13 @@ begin
   end if;
   select c.quantity, c.success_url, c.cancel_url, c.kind, c.state, c.url, c.session_id, c.price_provider_id, c.mode,
          c.trial_days, c.expires_at, c.created_at, c.customer_id, c.customer_number, c.customer_token, c.search_customer,
-         c.session_token, c.amount_minor, c.session_currency, c.discounted, c.name
+         c.session_token, c.amount_minor, c.session_currency, c.discounted, c.name, c.search_session
     into strict start_checkout.quantity, start_checkout.success_url, start_checkout.cancel_url, start_checkout.kind,
          start_checkout.state, start_checkout.url, start_checkout.session_id, start_checkout.price_provider_id,
          start_checkout.mode, start_checkout.trial_days, start_checkout.expires_at, start_checkout.created_at,
          start_checkout.customer_id, start_checkout.customer_number, start_checkout.customer_token,
          start_checkout.search_customer, start_checkout.session_token, start_checkout.amount_minor,
-         start_checkout.session_currency, start_checkout.discounted, start_checkout.name
+         start_checkout.session_currency, start_checkout.discounted, start_checkout.name, start_checkout.search_session
     from payments.claim_checkout(start_checkout.id) c;
 end
 $$;

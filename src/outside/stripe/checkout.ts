@@ -1,7 +1,7 @@
 import type { StripeAccount } from "../../env.ts";
 import { ask, askFor } from "./client.ts";
 import { type CheckoutFact, checkoutFact } from "./facts/checkout.ts";
-import { instantOf, secondsOf } from "./instant.ts";
+import { instantOf, secondsOf } from "../instant.ts";
 
 /** What a checkout is made of: the purchase's row, so that whoever comes again asks for the same. */
 export interface CheckoutOrder {

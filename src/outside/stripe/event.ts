@@ -1,10 +1,10 @@
 import * as z from "zod";
 import type { StripeAccount } from "../../env.ts";
 import { stripePackage } from "./client.ts";
+import type { Arrival } from "../arrival.ts";
 import { eventTypes, factOf } from "./fact.ts";
-import type { Fact } from "./fact.ts";
 import { absent, id, seconds } from "./facts/parts.ts";
-import { instantOf } from "./instant.ts";
+import { instantOf } from "../instant.ts";
 import { noEvent } from "./signature.ts";
 
 const envelope = z.object({
@@ -16,22 +16,6 @@ const envelope = z.object({
   account: absent(z.string()),
   data: z.object({ object: z.looseObject({}) }),
 });
-
-/** An event as the inbox takes it. */
-export interface Arrival {
-  id: string;
-  type: string;
-  /** The id of the object that it is about, where that has one. */
-  subject: string | null;
-  occurred_at: string;
-  fact: Fact | null;
-  /** Why it is not ours. */
-  foreign_because: string | null;
-  /** Why its object must be fetched. */
-  fetch_because: string | null;
-  /** What is wrong with it. */
-  fault: string | null;
-}
 
 /** Reads an event of Stripe's, delivered or listed. Throws `Problem` `validation_failed` for what is none. */
 export async function arrivalOf(event: unknown, account: StripeAccount): Promise<Arrival> {

@@ -1,7 +1,7 @@
 import type { StripeAccount } from "../../env.ts";
 import { askFor } from "./client.ts";
 import { type SubscriptionFact, wholeSubscriptionFact, withSchedule } from "./facts/subscription.ts";
-import { secondsOf } from "./instant.ts";
+import { secondsOf } from "../instant.ts";
 
 /** A page of a list; `next` is where the next one begins, null at the end. */
 export interface StripePage<Member> {

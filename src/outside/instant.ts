@@ -1,4 +1,4 @@
-/** Stripe counts seconds since 1970; Postgres reads RFC 3339. Both are Stripe's or the database's time, never the Worker's. */
+/** Providers count seconds since 1970; Postgres reads RFC 3339. Both are a provider's or the database's time, never the Worker's. */
 export function instantOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString();
 }
