@@ -125,7 +125,7 @@ export class Lab {
       await client.query("set session_replication_role = replica");
       await client.query(
         `truncate ledger.account, ledger.lot, ledger.hold, ledger.transaction, ops.request, ops.audit, ops.alarm, ops.parked,
-           ops.sweep, ops.sweep_run, ops.event, messages.outbox, people.api_key, people.workspace, billing.renewal,
+           ops.sweep, ops.sweep_run, ops.event, messages.outbox, messages.endpoint, messages.webhook_event, people.api_key, people.workspace, billing.renewal,
            billing.subscription, payments.customer, payments.purchase, payments.payment, payments.intent, payments.refund,
            payments.dispute, payments.campaign, payments.promo_code, payments.redemption, payments.referral, payments.reward,
            billing.trial, access.key, access.stray`,
