@@ -18,6 +18,9 @@ const address = z.strictObject({
   bridge_url: z.string(),
   dev_url: z.string(),
   stripe_url: z.string(),
+  provisioner_url: z.string(),
+  receiver_url: z.string(),
+  outside_log: z.string(),
   pid: z.int(),
 });
 export type Address = z.infer<typeof address>;

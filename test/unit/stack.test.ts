@@ -59,6 +59,9 @@ test("who has an account at Stripe is told how its events come here", () => {
     database_url: "",
     worker_database_url: "",
     bridge_url: "",
+    provisioner_url: "http://127.0.0.1:5",
+    receiver_url: "http://127.0.0.1:6",
+    outside_log: "outside.log",
     dev_url: "http://127.0.0.1:1",
     pid: 1,
   };

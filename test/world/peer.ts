@@ -36,6 +36,8 @@ export interface Peer {
   requests: PeerRequest[];
   /** From now on, or for so many requests. Of those that a test is `of`, if given. */
   behave(behaviour: Behaviour, times?: number, of?: (request: PeerRequest) => boolean): void;
+  /** Told of each request that was done, with what was answered, or would have been. */
+  watch: ((request: PeerRequest, answer: PeerAnswer) => void) | null;
   /** Milliseconds before each answer, as a network has. */
   delay_ms: number;
   /** The most requests that were open at once since the start. */
@@ -79,6 +81,7 @@ export async function startPeer({ port = 0, handle, limit = 5_000_000 }: PeerOpt
   const peer: Peer = {
     url: `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`,
     requests,
+    watch: null,
     delay_ms: 0,
     behave: (behaviour, times = Number.POSITIVE_INFINITY, of = () => true) => {
       behaviours = behaviour === "ok" ? [] : [...behaviours, { behaviour, times, of }];
@@ -119,6 +122,7 @@ export async function startPeer({ port = 0, handle, limit = 5_000_000 }: PeerOpt
         return undefined;
     }
     const answered = await handle(request);
+    peer.watch?.(request, answered);
     switch (behaviour) {
       case "garbage":
         return send(response, { status: 200, body: "<html>\u0000 not what you asked for" });

@@ -13,7 +13,9 @@ import { startCluster } from "./postgres.ts";
 import { createDatabase, createOwner, ownerRole, withClient, workerRole } from "./roles.ts";
 import { readDeveloperVars } from "./stack/developer-vars.ts";
 import { startDevServer } from "./stack/dev-server.ts";
+import { openDiary } from "./stack/diary.ts";
 import { takeLock } from "./stack/lock.ts";
+import { startOutside } from "./stack/outside.ts";
 import type { Wallet } from "./stack/pages.ts";
 import { seedExamples, startLocalStripe } from "./stack/stripe.ts";
 import { startTicker } from "./stack/ticker.ts";
@@ -49,6 +51,11 @@ export interface StackAddress {
   dev_url: string;
   /** Stripe in miniature; null where the developer gave a key of a Stripe account. */
   stripe_url: string | null;
+  /** The outside world in miniature: what provisions, and what takes webhooks. */
+  provisioner_url: string;
+  receiver_url: string;
+  /** What the outside world was told and did, a line each. */
+  outside_log: string;
   pid: number;
 }
 
@@ -127,6 +134,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
           )
         : null;
     stops.push(() => stripe?.miniature.stop());
+    const log = join(directory, "outside.log");
+    if (options.reset) fs.rmSync(log, { force: true });
+    const diary = openDiary(log, owner, tell);
+    const outside = await startOutside(directory, diary, options.reset);
+    stops.push(async () => {
+      await outside.stop();
+      await diary.settled();
+    });
     const worker = await step("starting the Worker", () =>
       startDevWorker(
         directory,
@@ -139,6 +154,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
             DATABASE_FETCH_ENDPOINT: bridge.url,
             CHECKOUT_ORIGINS: [devServer.url, ...originsOf(workerPort), ...given.origins].join(","),
             ...(stripe?.vars ?? given.stripe),
+            ...outside.vars,
           },
         },
         signal,
@@ -147,6 +163,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     stops.push(() => worker.stop());
     void worker.ended.then(() => broken.resolve("the Worker's process"));
 
+    await outside.subscribe({ url: worker.url, operatorKey });
     const ticker = startTicker((cut) => tickOverHttp(worker.url, cut), tell);
     stops.push(() => ticker.stop());
     const travels = startTravel(owner, stripe?.miniature ?? null, () => ticker.tick());
@@ -157,6 +174,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       travel: travels,
       tick: () => ticker.tick(),
       wallet: (asked) => walletOf(worker.url, operatorKey, asked ?? workspace),
+      outside: () => diary.read(),
     });
     signal.throwIfAborted();
 
@@ -169,6 +187,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       bridge_url: bridge.url,
       dev_url: devServer.url,
       stripe_url: stripe?.miniature.url ?? null,
+      ...outside.addresses,
+      outside_log: log,
       pid: process.pid,
     };
     const file = join(directory, "dev.json");

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { z } from "zod";
 import { readBody } from "../bridge/body.ts";
-import { canceledPage, thanksPage } from "./pages.ts";
+import { canceledPage, outsidePage, thanksPage } from "./pages.ts";
 import type { Wallet } from "./pages.ts";
 import { furthest } from "./travel.ts";
 import type { Travel } from "./travel.ts";
@@ -23,6 +23,8 @@ interface Parts {
   tick: () => Promise<void>;
   /** What a workspace has, or the demo workspace; null where there is none such. */
   wallet: (workspace: string | null) => Promise<Wallet | null>;
+  /** What the outside world was told and did: lines. */
+  outside: () => Promise<string>;
 }
 
 /** Spans that Postgres understands and that only lead forward: `31 days`, `1 month 2 hours`. */
@@ -41,7 +43,7 @@ interface Reply {
 
 /**
  * Starts the dev server. `POST /clock {"advance": "31 days"}` moves the clocks of the database and of Stripe in miniature
- * forward in steps, running the cron; `GET /clock` tells the time; `POST /tick` runs the cron. `GET /thanks` and
+ * forward in steps, running the cron; `GET /clock` tells the time; `POST /tick` runs the cron. `GET /outside` shows what left the house; `GET /thanks` and
  * `GET /canceled` are where a checkout may send people back to.
  */
 export async function startDevServer(port: number): Promise<DevServer> {
@@ -89,6 +91,8 @@ export async function startDevServer(port: number): Promise<DevServer> {
         return await moveClock(parts.travel, await readBody(request, 10_000));
       case "POST /tick":
         return { status: 200, body: { tick: await tried(parts.tick) } };
+      case "GET /outside":
+        return { status: 200, body: outsidePage(await parts.outside()) };
       case "GET /thanks":
         return { status: 200, body: thanksPage(await parts.wallet(searchParams.get("workspace"))) };
       case "GET /canceled":
@@ -98,7 +102,7 @@ export async function startDevServer(port: number): Promise<DevServer> {
           status: 404,
           body: {
             message:
-              'There are GET /clock, POST /clock {"advance": "31 days"}, POST /tick, and the pages /thanks and /canceled.',
+              'There are GET /clock, POST /clock {"advance": "31 days"}, POST /tick, and the pages /outside, /thanks and /canceled.',
           },
         };
     }

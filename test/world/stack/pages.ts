@@ -21,6 +21,16 @@ export function canceledPage(): string {
   return page("Nothing was paid", "<p>You may close this page.</p>");
 }
 
+/** What the outside world was told and did, the newest last. */
+export function outsidePage(lines: string): string {
+  const escaped = lines.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  return page(
+    "What left the house",
+    lines === "" ? "<p>Nothing yet.</p>" : `<pre>${escaped}</pre>`,
+    '<meta http-equiv="refresh" content="3" /><style>body{max-width:none!important}</style>',
+  );
+}
+
 function page(title: string, body: string, head = ""): string {
   return `<!doctype html>
 <html lang="en">

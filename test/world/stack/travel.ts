@@ -36,6 +36,9 @@ export const furthest = "5000 years";
 
 const [minute, day] = [60_000, 86_400_000];
 
+/** A journey waits so many minutes for what leaves the house: from a sweep to a notice, to a person. */
+const mostMinutes = 5;
+
 /** A journey has about that many ticks of the cron at most, besides those that Stripe's due dates ask for. */
 const ticksOfAJourney = 120;
 
@@ -59,7 +62,7 @@ export function startTravel(owner: Pool, stripe: StripeMiniature | null, tick: (
     let outcome = "ok";
     const began = await nowOf(owner);
     const longest = Math.max(day, (target - began) / ticksOfAJourney);
-    let [at, stride] = [began, minute];
+    let [at, stride, leaving] = [began, minute, 0];
     while (at < target) {
       stopping.signal.throwIfAborted();
       const due = stripe?.nextDue(new Date(Math.min(target, at + stride)))?.getTime();
@@ -71,6 +74,9 @@ export function startTravel(owner: Pool, stripe: StripeMiniature | null, tick: (
       await tick().catch((error: unknown) => {
         outcome = outcome === "ok" ? messageOf(error) : outcome;
       });
+      // What a sweep had to say is on its way a minute later, and a day later may no longer be so. What nobody takes is not waited for.
+      leaving = (await somethingLeaves(owner)) ? leaving + 1 : 0;
+      if (leaving > 0 && leaving <= mostMinutes) stride = minute;
     }
     return outcome;
   }
@@ -140,6 +146,18 @@ export function startTravel(owner: Pool, stripe: StripeMiniature | null, tick: (
 async function nowOf(owner: Pool): Promise<number> {
   const { rows } = await owner.query<{ now: number }>("select extract(epoch from ops.now())::float8 * 1000 as now");
   return rows[0]?.now ?? Number.NaN;
+}
+
+/** Whether a message waits for the next tick: a notice to be told on, or what a channel that is delivered has to send now. */
+async function somethingLeaves(owner: Pool): Promise<boolean> {
+  const { rows } = await owner.query<{ leaves: boolean }>(
+    `select exists (
+       select from messages.outbox o
+        where o.due_at <= ops.now() + interval '1 minute'
+          and (o.channel = 'notice' or o.channel in (
+            select c.name from messages.channel c where c.open_until is null or c.open_until <= ops.now()))) as leaves`,
+  );
+  return rows[0]?.leaves ?? false;
 }
 
 /** Moves the database's clock to an instant in milliseconds, never back. */

@@ -10,6 +10,7 @@ Tollgate runs at   ${address.url}   (API: ${address.url}/docs)
 Operator's key     ${address.operator_key}
 Stripe             ${address.stripe_url ?? "the account of your STRIPE_SECRET_KEY"}${address.stripe_url === null ? "" : "   (in miniature: cards, refunds, disputes)"}
 Clock and cron     ${address.dev_url}   (POST /clock {"advance": "31 days"}, POST /tick)
+What leaves        ${address.dev_url}/outside   (access keys, messages, webhooks: to whom and what, as they go)
 Everything else    ${file}
 
 Grant ten credits, have twenty spenders spend one each at once, and look at what is left:
