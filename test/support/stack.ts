@@ -20,6 +20,7 @@ const address = z.strictObject({
   stripe_url: z.string(),
   provisioner_url: z.string(),
   receiver_url: z.string(),
+  btcpay_url: z.string(),
   outside_log: z.string(),
   pid: z.int(),
 });

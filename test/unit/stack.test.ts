@@ -61,6 +61,7 @@ test("who has an account at Stripe is told how its events come here", () => {
     bridge_url: "",
     provisioner_url: "http://127.0.0.1:5",
     receiver_url: "http://127.0.0.1:6",
+    btcpay_url: "http://127.0.0.1:7",
     outside_log: "outside.log",
     dev_url: "http://127.0.0.1:1",
     pid: 1,

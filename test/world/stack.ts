@@ -51,9 +51,10 @@ export interface StackAddress {
   dev_url: string;
   /** Stripe in miniature; null where the developer gave a key of a Stripe account. */
   stripe_url: string | null;
-  /** The outside world in miniature: what provisions, and what takes webhooks. */
+  /** The outside world in miniature: what provisions, what takes webhooks, and what takes coins. */
   provisioner_url: string;
   receiver_url: string;
+  btcpay_url: string;
   /** What the outside world was told and did, a line each. */
   outside_log: string;
   pid: number;
@@ -137,7 +138,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const log = join(directory, "outside.log");
     if (options.reset) fs.rmSync(log, { force: true });
     const diary = openDiary(log, owner, tell);
-    const outside = await startOutside(directory, diary, options.reset);
+    const outside = await startOutside({ directory, diary, reset: options.reset, workerUrl });
     stops.push(async () => {
       await outside.stop();
       await diary.settled();
@@ -166,7 +167,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await outside.subscribe({ url: worker.url, operatorKey });
     const ticker = startTicker((cut) => tickOverHttp(worker.url, cut), tell);
     stops.push(() => ticker.stop());
-    const travels = startTravel(owner, stripe?.miniature ?? null, () => ticker.tick());
+    const travels = startTravel(owner, {
+      stripe: stripe?.miniature ?? null,
+      tick: () => ticker.tick(),
+      moved: (to) => outside.moved(to),
+    });
     travel = travels;
     stops.push(() => travels.stop());
     await travels.align();

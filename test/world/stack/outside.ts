@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { startBtcpay } from "../btcpay.ts";
 import { freePort } from "../free-port.ts";
 import type { Peer } from "../peer.ts";
 import { startProvisioner } from "../provisioner.ts";
@@ -13,10 +14,23 @@ export interface Outside {
   /** The Worker's bindings of it. */
   vars: Record<string, string>;
   /** Where each part is. */
-  addresses: Record<"provisioner_url" | "receiver_url", string>;
+  addresses: Record<"provisioner_url" | "receiver_url" | "btcpay_url", string>;
+  /** The stack's clocks were moved to here, in milliseconds. */
+  moved(to: number): void;
   /** Has the Worker, which is there by now, tell the receiver of all events; once for each database. */
   subscribe(worker: { url: string; operatorKey: string }): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** How to start it. */
+interface OutsideOptions {
+  /** Where ports and secrets are kept. */
+  directory: string;
+  diary: Diary;
+  /** Whether the database is a new one. */
+  reset: boolean;
+  /** Where the Worker will be. */
+  workerUrl: string;
 }
 
 const kept = z.object({ endpoint: z.string(), secret: z.string() });
@@ -25,11 +39,13 @@ const kept = z.object({ endpoint: z.string(), secret: z.string() });
  * Starts the parts, each at the port that it had the last time, where that is free. What they keep they keep for as long as they run:
  * after a new start the provisioner has no key, and the sweep that compares adds them again.
  */
-export async function startOutside(directory: string, diary: Diary, reset: boolean): Promise<Outside> {
+export async function startOutside({ directory, diary, reset, workerUrl }: OutsideOptions): Promise<Outside> {
   const keyFile = join(directory, "webhook_signing_key");
   const receiverFile = join(directory, "receiver.json");
   if (reset) fs.rmSync(receiverFile, { force: true });
   if (!fs.existsSync(keyFile)) fs.writeFileSync(keyFile, randomBytes(32).toString("base64"), { mode: 0o600 });
+  /** By how much the stack's clocks are ahead. */
+  let ahead = 0;
   const ports = keptPorts(join(directory, "outside_ports.json"));
   const stops: (() => Promise<void>)[] = [];
   try {
@@ -43,7 +59,11 @@ export async function startOutside(directory: string, diary: Diary, reset: boole
       secrets: known?.data === undefined ? [] : [known.data.secret],
     });
     stops.push(() => receiver.stop());
-    ports.keep({ provisioner, receiver: receiver.peer });
+    const btcpay = await startBtcpay({ port: await ports.choose("btcpay"), now: () => Date.now() + ahead });
+    stops.push(() => btcpay.stop());
+    const btcpaySecret = randomBytes(24).toString("base64url");
+    btcpay.listen({ url: `${workerUrl}/webhooks/btcpay`, secret: btcpaySecret });
+    ports.keep({ provisioner, receiver: receiver.peer, btcpay: btcpay.peer });
 
     provisioner.watch = ({ method, path }, { status }) => {
       const key = path.split("/").at(-1) ?? "";
@@ -53,9 +73,24 @@ export async function startOutside(directory: string, diary: Diary, reset: boole
     receiver.peer.watch = ({ text }, { status }) => {
       diary.write("webhook", status < 300 ? saidBy(text) : `refused with ${status}`);
     };
+    btcpay.peer.watch = ({ method, path }, { status }) => {
+      const [, id = "", act] = /^\/i\/(\w+)\/(\w+)$/.exec(path) ?? [];
+      if (method === "POST" && act !== undefined && status < 400) diary.write("btcpay", `invoice ${id}: ${act}`);
+      if (method === "POST" && path.endsWith("/invoices") && status < 300) diary.write("btcpay", "makes an invoice");
+    };
     return {
-      vars: { ...provisioner.bindings, WEBHOOK_SIGNING_KEY: fs.readFileSync(keyFile, "utf8") },
-      addresses: { provisioner_url: provisioner.url, receiver_url: receiver.url },
+      vars: {
+        ...provisioner.bindings,
+        WEBHOOK_SIGNING_KEY: fs.readFileSync(keyFile, "utf8"),
+        BTCPAY_URL: btcpay.url,
+        BTCPAY_API_KEY: btcpay.api_key,
+        BTCPAY_STORE_ID: btcpay.store_id,
+        BTCPAY_WEBHOOK_SECRET: btcpaySecret,
+      },
+      addresses: { provisioner_url: provisioner.url, receiver_url: receiver.url, btcpay_url: btcpay.url },
+      moved: (to) => {
+        ahead = to - Date.now();
+      },
       subscribe: async ({ url, operatorKey }) => {
         if (known?.data !== undefined) return;
         const answer = await fetch(`${url}/v1/webhook_endpoints`, {

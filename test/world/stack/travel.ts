@@ -42,12 +42,20 @@ const mostMinutes = 5;
 /** A journey has about that many ticks of the cron at most, besides those that Stripe's due dates ask for. */
 const ticksOfAJourney = 120;
 
+/** Who travels along. */
+interface Along {
+  stripe: StripeMiniature | null;
+  tick: () => Promise<void>;
+  /** Told where the database's clock is, in milliseconds, whenever it was moved. */
+  moved: (to: number) => void;
+}
+
 /**
  * Time travel for the local stack. A journey goes in steps: to the next instant at which something is due at Stripe, or on by
  * a minute, then by more, a day in the end. At each, the database's clock is moved first, then Stripe does what is due and
  * delivers it, and then the cron runs. So renewals, retries, grace and what follows come in the order in which they would.
  */
-export function startTravel(owner: Pool, stripe: StripeMiniature | null, tick: () => Promise<void>): Travel {
+export function startTravel(owner: Pool, { stripe, tick, moved }: Along): Travel {
   /** The end of the journeys that were asked for: two at once would pass each other. */
   let last: Promise<unknown> = Promise.resolve();
   const stopping = new AbortController();
@@ -84,6 +92,7 @@ export function startTravel(owner: Pool, stripe: StripeMiniature | null, tick: (
   /** Stripe follows to where the database is, and its events are delivered. */
   async function step(): Promise<number> {
     const at = await nowOf(owner);
+    moved(at);
     await stripe?.advance(new Date(at));
     await stripe?.settled();
     return at;
@@ -134,6 +143,7 @@ export function startTravel(owner: Pool, stripe: StripeMiniature | null, tick: (
           await step();
           await stripe.deliverDue();
         }
+        moved(await nowOf(owner));
       }),
     stop: async () => {
       stopping.abort(new Error("The stack stops."));
