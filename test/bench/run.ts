@@ -13,6 +13,7 @@ import { bundle } from "./sides/bundle.ts";
 import { deliveries } from "./sides/deliveries.ts";
 import { envelope } from "./sides/envelope.ts";
 import { interactive } from "./sides/interactive.ts";
+import { reconciling } from "./sides/reconcile.ts";
 import { closeShops, openShops, passes, plansOf, renewalsBySize, renewalsOneByOne } from "./sides/renewals.ts";
 import { webhook } from "./sides/webhook.ts";
 import { worker } from "./sides/worker.ts";
@@ -75,6 +76,9 @@ try {
   // Not made for those who do not ask: a million subscriptions take a minute.
   if (values.only === undefined || /renewals|sweep/i.test(values.only)) {
     await measureRenewals();
+  }
+  if (wanted("reconciliation: a pass")) {
+    found.facts.push(...(await reconciling(arena)));
   }
   if (wanted("bundle, start-up")) {
     found.facts.push(...(await bundle(built, rounds)));
