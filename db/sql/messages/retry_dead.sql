@@ -1,6 +1,6 @@
 -- messages.retry_dead: a person has the dead messages of a channel sent again, the oldest 1,000 at most: their tries begin anew, and its circuit
 -- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close.
--- Refuses: not_found (no message was ever for this channel).
+-- Refuses: not_found (nobody delivers this channel, and nothing of it is dead).
 -- Locks: the messages, SKIP LOCKED; then the channel. Callers: worker
 create or replace function messages.retry_dead(
   inout channel text,
@@ -14,10 +14,6 @@ declare
   v_ids uuid[];
   v_id uuid;
 begin
-  if not exists (select from messages.outbox o where o.channel = retry_dead.channel)
-     and not exists (select from messages.channel c where c.name = retry_dead.channel) then
-    perform ops.refuse('not_found');
-  end if;
   with dead as materialized (
     select o.id from messages.outbox o
      where o.channel = retry_dead.channel and o.state = 'dead'
@@ -32,6 +28,9 @@ begin
   select coalesce(array_agg(a.id order by a.id), '{}') into v_ids from again a;
   retry_dead.retried := cardinality(v_ids);
   retry_dead.more := retry_dead.retried = 1000;
+  if retry_dead.retried = 0 and not exists (select from messages.channel c where c.name = retry_dead.channel) then
+    perform ops.refuse('not_found');
+  end if;
   perform messages.recovered(array[retry_dead.channel], null);
   if retry_dead.retried > 0 then
     foreach v_id in array v_ids loop
