@@ -80,7 +80,20 @@ describe("credits.low", () => {
     expect(await lows(db, account)).toEqual([]);
     await advance(db, "2 hours");
     await call(db, "ledger.lots_expire", { batch: 100 });
-    expect(await lows(db, account)).toEqual([["credits.low", 1, 0]]);
+    // The fall that was made good was counted.
+    expect(await lows(db, account)).toEqual([["credits.low", 2, 0]]);
+  });
+
+  test("is told of a refund that takes them, and of a pool that is set to less", async ({ db }) => {
+    await Endpoint.listening(db, ["credits.*"]);
+    const account = await marked(db, 10, 5);
+    const payment = randomUUID();
+    await account.grant(20, { payment });
+    await account.takeBack(payment, { refunded: 100 });
+    expect(await lows(db, account)).toEqual([["credits.low", 1, 5]]);
+    await account.reset(50);
+    await account.reset(1);
+    expect((await lows(db, account)).at(-1)?.slice(2)).toEqual([6]);
   });
 
   test("is told once of several falls in one transaction", async ({ db }) => {
@@ -94,7 +107,7 @@ describe("credits.low", () => {
     await same.spend(16);
     await client.query("commit");
     client.release();
-    expect(await lows(db, account)).toEqual([["credits.low", 1, 4]]);
+    expect(await lows(db, account)).toEqual([["credits.low", 2, 4]]);
   });
 
   test("is not told without a mark, nor for what is below already, nor of what was refused", async ({ db }) => {

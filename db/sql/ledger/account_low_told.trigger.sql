@@ -1,8 +1,7 @@
--- ledger.account_low_told: an account that falls below its mark is told to the operator's endpoints, in the transaction that spends.
--- Where there is no mark, or it is not passed, a spend pays for this comparison and no more. Deferred: what counts is where it ends.
+-- ledger.account_low_told: a fall below an account's mark that was counted (ledger.note_fall) is told to the operator's endpoints, in the
+-- transaction that took. Of one column, and without a condition: a spend that passes no mark does not pay for this one, while a WHEN is
+-- parsed by every UPDATE (measured: 15 µs). Deferred: what counts is where the transaction ends.
 create constraint trigger account_low_told
-  after update on ledger.account
+  after update of lows on ledger.account
   deferrable initially deferred
-  for each row
-  when (new.available < new.low_at and old.available >= new.low_at)
-  execute function ledger.tell_low();
+  for each row execute function ledger.tell_low();

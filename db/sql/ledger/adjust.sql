@@ -47,6 +47,7 @@ begin
     if not found then
       perform ops.refuse('insufficient_credits', jsonb_build_object('available', v_account.available));
     end if;
+    perform ledger.note_fall(adjust.owner_id, adjust.unit, v_account.available);
     v_taken := ledger.take(adjust.owner_id, adjust.unit, -adjust.amount);
     for i in 1 .. cardinality(v_taken.lots) loop
       v_sides := v_sides || '{available,adjusted}'::text[];

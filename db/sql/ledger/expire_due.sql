@@ -43,6 +43,7 @@ begin
   if v_account.parked then
     perform ops.unpark('lots_expire', expire_due.owner_id || ':' || expire_due.unit);
   end if;
+  perform ledger.note_fall(expire_due.owner_id, expire_due.unit, v_account.available + v_expired);
   return v_account.available;
 end
 $$;

@@ -28,19 +28,24 @@ declare
   v_taken record;
   v_now timestamptz;
   v_count integer;
+  v_low bigint;
 begin
   update ledger.account a set available = a.available - hold.amount, held = a.held + hold.amount
    where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount
      and (a.next_expiry is null or a.next_expiry > ops.now())
-  returning a.available, a.held, a.debt into hold.available, hold.held, hold.debt;
+  returning a.available, a.held, a.debt, a.low_at into hold.available, hold.held, hold.debt, v_low;
   if not found then
     v_account := ledger.lock_account(hold.owner_id, hold.unit);
     update ledger.account a set available = a.available - hold.amount, held = a.held + hold.amount
      where a.owner_id = hold.owner_id and a.unit = hold.unit and a.available >= hold.amount
-    returning a.available, a.held, a.debt into hold.available, hold.held, hold.debt;
+    returning a.available, a.held, a.debt, a.low_at into hold.available, hold.held, hold.debt, v_low;
     if not found then
       perform ops.refuse('insufficient_credits', jsonb_build_object('available', v_account.available));
     end if;
+  end if;
+
+  if hold.available < v_low and hold.available + hold.amount >= v_low then
+    perform ledger.note_fall(hold.owner_id, hold.unit, hold.available + hold.amount);
   end if;
 
   v_taken := ledger.take(hold.owner_id, hold.unit, hold.amount);

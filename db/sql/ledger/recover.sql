@@ -52,6 +52,7 @@ begin
   update ledger.account a
      set available = a.available - v_from_lot - v_from_others, debt = a.debt + v_lacking - v_from_others
    where a.owner_id = recover.owner_id and a.unit = recover.unit;
+  perform ledger.note_fall(recover.owner_id, recover.unit, v_account.available);
 
   recover.taken := v_from_lot + v_lacking;
   recover.lacking := v_lacking - v_from_others + v_forgiven;

@@ -55,6 +55,7 @@ begin
            select min(l.expires_at) from ledger.lot l
             where l.owner_id = reset.owner_id and l.unit = reset.unit and not l.empty)
    where a.owner_id = reset.owner_id and a.unit = reset.unit;
+  perform ledger.note_fall(reset.owner_id, reset.unit, v_account.available);
 
   if reset.amount > 0 then
     v_new := ledger.add_lot(reset.owner_id, reset.unit, reset.pool, reset.amount, v_account.debt, reset.expires_at,

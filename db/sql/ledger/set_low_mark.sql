@@ -1,4 +1,4 @@
--- ledger.set_low_mark: below how much an account is told to be low (null: never). One that is below already is told when it has
+-- ledger.set_low_mark: below how much an account of credits is told to be low (null: never). One that is below already is told when it has
 -- been above, and falls again. Guarantees: an audit row in the same statement. Locks: the account. Callers: worker
 create or replace function ledger.set_low_mark(
   owner_id uuid,

@@ -30,6 +30,7 @@ declare
   v_taken record;
   v_lot uuid;
   v_rest bigint;
+  v_low bigint;
   v_sides text[];
   v_lots uuid[];
   v_amounts bigint[];
@@ -37,13 +38,13 @@ begin
   update ledger.account a set available = a.available - spend.amount
    where a.owner_id = spend.owner_id and a.unit = spend.unit and a.available >= spend.amount
      and (a.next_expiry is null or a.next_expiry > ops.now())
-  returning a.available, a.held, a.debt into spend.available, spend.held, spend.debt;
+  returning a.available, a.held, a.debt, a.low_at into spend.available, spend.held, spend.debt, v_low;
   if not found then
     -- Too little, or something has expired: lock the row, make it exact, and try once more.
     v_account := ledger.lock_account(spend.owner_id, spend.unit);
     update ledger.account a set available = a.available - spend.amount
      where a.owner_id = spend.owner_id and a.unit = spend.unit and a.available >= spend.amount
-    returning a.available, a.held, a.debt into spend.available, spend.held, spend.debt;
+    returning a.available, a.held, a.debt, a.low_at into spend.available, spend.held, spend.debt, v_low;
     if not found then
       select s.* into spend.transaction_id, spend.drawn_pools, spend.drawn_amounts, spend.available, spend.held,
           spend.debt, spend.pools, spend.pool_available, spend.pool_expires_at
@@ -53,6 +54,10 @@ begin
       end if;
       return;
     end if;
+  end if;
+
+  if spend.available < v_low and spend.available + spend.amount >= v_low then
+    perform ledger.note_fall(spend.owner_id, spend.unit, spend.available + spend.amount);
   end if;
 
   -- The account's row is locked, so nobody changes its lots meanwhile, nor their places (ctid). Mostly the first has enough.

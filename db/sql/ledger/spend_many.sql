@@ -127,6 +127,7 @@ begin
    where l.owner_id = spend_many.owner_id and l.unit = spend_many.unit and l.id = d.lot_id;
   update ledger.account a set available = v_left
    where a.owner_id = spend_many.owner_id and a.unit = spend_many.unit;
+  perform ledger.note_fall(spend_many.owner_id, spend_many.unit, v_account.available);
 
   select b.* into spend_many.available, spend_many.held, spend_many.debt, spend_many.pools, spend_many.pool_available,
       spend_many.pool_expires_at

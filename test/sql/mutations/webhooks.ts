@@ -253,6 +253,49 @@ export const webhooks: Mutation[] = [
     },
   },
   {
+    guard: "a spend looks at the mark",
+    routine: "ledger.spend",
+    changes: [["if spend.available < v_low", "if false and spend.available < v_low"]],
+    probe: async (lab) => {
+      const account = await marked(lab);
+      await account.spend(11);
+      expect(await lows(lab, account)).toBe(1);
+    },
+  },
+  ...(
+    [
+      ["hold", "if hold.available < v_low", "if false and hold.available < v_low", (a) => a.hold(11)],
+      ["spend_many", "perform ledger.note_fall(", "perform num_nulls(", (a) => a.spendMany([{ key: "a", amount: 11 }])],
+      ["adjust", "perform ledger.note_fall(", "perform num_nulls(", (a) => a.adjust(-11)],
+      [
+        "reset",
+        "perform ledger.note_fall(",
+        "perform num_nulls(",
+        (a) => a.spend(1).then(() => a.reset(0, { pool: "bulk" })),
+      ],
+    ] as [string, string, string, (account: Account) => Promise<unknown>][]
+  ).map(([routine, from, to, act]): Mutation => ({
+    guard: `whoever takes credits looks at the mark: ${routine}`,
+    routine: `ledger.${routine}`,
+    changes: [[from, to]],
+    probe: async (lab) => {
+      const account = await marked(lab);
+      await act(account);
+      expect(await lows(lab, account)).toBe(1);
+    },
+  })),
+  {
+    guard: "a fall is from the mark or above",
+    routine: "ledger.note_fall",
+    changes: [["and a.low_at <= note_fall.available", ""]],
+    probe: async (lab) => {
+      const account = await marked(lab);
+      await account.spend(11);
+      await account.adjust(-1);
+      expect(await lows(lab, account)).toBe(1);
+    },
+  },
+  {
     guard: "what is above the mark when the transaction ends is not low",
     routine: "ledger.tell_low",
     changes: [["and a.available < a.low_at", ""]],
