@@ -42,7 +42,7 @@ async function endpoint(db: Pool): Promise<string> {
   const id = randomUUID();
   await db.query(
     `insert into messages.endpoint (id, url, description, events, created_at)
-     values ($1, 'https://hooks.example/', '', '{*}', ops.now())`,
+     values ($1, 'https://hooks.example/', '', '{told}', ops.now())`,
     [id],
   );
   return id;

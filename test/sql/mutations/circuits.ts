@@ -44,7 +44,7 @@ async function endpointWith(lab: Lab, n: number): Promise<string> {
   const id = randomUUID();
   await lab.db.query(
     `insert into messages.endpoint (id, url, description, events, created_at)
-     values ($1, 'https://hooks.example/', '', '{*}', ops.now())`,
+     values ($1, 'https://hooks.example/', '', '{told}', ops.now())`,
     [id],
   );
   for (let i = 0; i < n; i += 1) {
