@@ -50,7 +50,7 @@ let made = 0;
 export const inCrypto = (what: object) => ({ provider: "btcpay", currency: "eur", ...what, ...places });
 
 /** Opens an exchange in a world. */
-async function openExchange(
+export async function openExchange(
   world: World,
   wired: (btcpay: string) => Promise<Readonly<Record<string, string>>> = async () => ({}),
 ): Promise<Exchange> {

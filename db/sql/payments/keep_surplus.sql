@@ -25,7 +25,8 @@ begin
   update payments.payment p set purchase_id = keep_surplus.purchase_id where p.id = v_payment;
   begin
     perform payments.give_to_balance(v_payment, 'more was paid than asked for', keep_surplus.caused_by);
-  exception when sqlstate 'TG001' then
+  -- The largest exact integer is a limit of the column too.
+  exception when check_violation or sqlstate 'TG001' then
     update payments.payment p set unsettled_at = ops.now() where p.id = v_payment;
     perform ops.raise_alarm('payment_does_not_fit', 'purchase:' || keep_surplus.purchase_id,
       jsonb_build_object('currency', keep_surplus.currency, 'amount_minor', keep_surplus.amount_minor,
