@@ -55,7 +55,10 @@ async function reconcile(shift: Shift, account: ProvisionerAccount): Promise<Don
       [after, more] = [reached, cutOff];
       if (after !== null) await shift.call(moveCursorCall, { name, position: after, done: false, until: listed_at });
     }
-    if (next === null) return { ...done, more: await finish(shift, listed_at, done) };
+    if (next === null) {
+      done.more = await finish(shift, listed_at, done);
+      return done;
+    }
   }
   return done;
 }

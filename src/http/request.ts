@@ -49,12 +49,12 @@ export function redact(text: string): string {
     .replaceAll(/\b((?:[sr]k_(?:test|live)|whsec)_)[\w*+/=-]+/g, "$1…");
 }
 
-/** An error and what caused it, redacted. */
+/** An error and what caused it, redacted. What a peer said may be in it, and Postgres takes no NUL. */
 export function describe(error: unknown): string {
   const chain: string[] = [];
   for (let cause = error; cause !== undefined && cause !== null && chain.length < 5;) {
     chain.push(cause instanceof Error ? (cause.stack ?? cause.message) : JSON.stringify(cause));
     cause = cause instanceof Error ? cause.cause : undefined;
   }
-  return redact(chain.join("\ncaused by: "));
+  return redact(chain.join("\ncaused by: ").replaceAll("\0", "\uFFFD"));
 }

@@ -76,6 +76,12 @@ export class Keeper {
     return row?.until ?? "";
   }
 
+  /** A pass of its own, whatever another has left open. */
+  async beginAnew(): Promise<string> {
+    await this.db.query("update ops.cursor set until = null, position = null where name = 'provisioner_reconcile'");
+    return this.begin();
+  }
+
   /** One part: what comes after a key, up to another. */
   part(listed_at: string, wish: { after?: string | null; until?: string | null; batch?: number } = {}) {
     const { after = null, until = null, batch = 1000 } = wish;

@@ -1,9 +1,14 @@
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { describe, expect, test as base } from "vitest";
 import { settings, type ProvisionerAccount } from "../../src/env.ts";
 import { openProvisioner } from "../../src/outside/provisioner/open.ts";
 import type { Provisioner } from "../../src/outside/provisioner/provisioner.ts";
 import { Refused, Unavailable } from "../../src/outside/peer.ts";
+import { until } from "../support/barrier.ts";
+import { readme } from "../support/readme.ts";
+import { projectRoot } from "../world/bundle.ts";
+import { freePort } from "../world/free-port.ts";
 import { startPanel } from "../world/marzban.ts";
 import { startProvisioner } from "../world/provisioner.ts";
 
@@ -133,6 +138,43 @@ describe("our own contract", () => {
       expect(await failure(provisioner.remove(removal(randomUUID()))), `${status}`).toBeInstanceOf(kind);
     }
   });
+});
+
+test("the server that README shows keeps the contract", async ({ own }) => {
+  const [, text = ""] = /This is a whole server:\n\n```js\n(.*?)```/s.exec(readme) ?? [];
+  expect(text.split("\n").length).toBeLessThan(42);
+  const port = await freePort();
+  const { PROVISIONER_SECRET = "" } = own.bindings;
+  const env = { ...process.env, PORT: String(port), PROVISIONER_SECRET };
+  const server = spawn(process.execPath, ["--input-type=module", "-"], {
+    cwd: projectRoot,
+    env,
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+  try {
+    server.stdin.end(text);
+    const url = `http://127.0.0.1:${port}`;
+    await until("it listens", () =>
+      fetch(url).then(
+        (response) => response.status === 401,
+        () => false,
+      ),
+    );
+    const provisioner = openProvisioner(accountOf({ ...own.bindings, PROVISIONER_URL: url }));
+    const there = keys(5);
+    for (const key of [...there, ...there]) await provisioner.add(addition(key));
+    expect(await all(provisioner, 2)).toEqual({ keys: there, shut: [], parts: 3 });
+    for (const key of there) for (let i = 0; i < 2; i += 1) await provisioner.remove(removal(key));
+    expect(await provisioner.list(null, 1000)).toEqual({ keys: [], shut: [], next: null });
+    const stranger = accountOf({
+      ...own.bindings,
+      PROVISIONER_URL: url,
+      PROVISIONER_SECRET: `whsec_${"A".repeat(32)}`,
+    });
+    expect(await failure(openProvisioner(stranger).add(addition(randomUUID())))).toBeInstanceOf(Unavailable);
+  } finally {
+    server.kill();
+  }
 });
 
 describe("Marzban", () => {

@@ -29,16 +29,38 @@ const order = z.object({
   message_id: z.string(),
 });
 
-/** Starts one, which has these keys from the beginning. It believes no request without a good signature. */
+/** Keys that know their order; it is made anew when one came or went. */
+class Keys extends Map<string, { key_id: string; workspace_id: string | null }> {
+  #sorted: string[] | null = null;
+
+  override set(key: string, value: { key_id: string; workspace_id: string | null }): this {
+    if (!this.has(key)) this.#sorted = null;
+    return super.set(key, value);
+  }
+
+  override delete(key: string): boolean {
+    this.#sorted = null;
+    return super.delete(key);
+  }
+
+  override clear(): void {
+    this.#sorted = null;
+    super.clear();
+  }
+
+  sorted(): readonly string[] {
+    return (this.#sorted ??= [...this.keys()].toSorted());
+  }
+}
+
+/** Starts one. It believes no request without a good signature. */
 export async function startProvisioner({
   port = 0,
   secret = `whsec_${randomBytes(24).toString("base64")}`,
 } = {}): Promise<ProvisionerMiniature> {
-  const keys: ProvisionerMiniature["keys"] = new Map();
+  const keys = new Keys();
   const history: Deed[] = [];
   const webhook = new Webhook(secret);
-  /** In their order; made anew when keys came or went. */
-  let sorted: string[] | null = null;
 
   const handle = (request: PeerRequest): PeerAnswer => {
     if (miniature.answers !== null) return miniature.answers(request);
@@ -54,24 +76,20 @@ export async function startProvisioner({
     if (method === "GET" && path === "/keys") return list(query);
     if (method === "PUT" && key !== "") {
       const { key_id, workspace_id } = order.parse(JSON.parse(text));
-      if (!keys.has(key)) {
-        history.push({ did: "added", key, message });
-        sorted = null;
-      }
+      if (!keys.has(key)) history.push({ did: "added", key, message });
       keys.set(key, { key_id, workspace_id });
       return { status: 204 };
     }
     if (method === "DELETE" && key !== "") {
       if (!keys.delete(key)) return { status: 404, body: { message: "There is no such key." } };
       history.push({ did: "removed", key, message });
-      sorted = null;
       return { status: 204 };
     }
     return { status: 404, body: { message: "There is no such path." } };
   };
 
   const list = (query: URLSearchParams): PeerAnswer => {
-    if (sorted?.length !== keys.size) sorted = [...keys.keys()].toSorted();
+    const sorted = keys.sorted();
     const limit = Number(query.get("limit") ?? 1000);
     const after = query.get("after") ?? "";
     const from = after === "" ? 0 : placeAfter(sorted, after);
