@@ -106,6 +106,7 @@ CREATE TABLE "messages"."template" (
 	"number" integer NOT NULL,
 	"subject" text,
 	"body" text NOT NULL,
+	"variables" text[] NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	CONSTRAINT "template_pk" PRIMARY KEY("id"),
 	CONSTRAINT "template_number_once" UNIQUE("kind","channel","language","number"),
@@ -467,20 +468,64 @@ $$;
 revoke all on function "access"."tell_key"() from public, tollgate_worker;
 
 -- @routine billing.notice_holds
--- billing.notice_holds: is what a notice says of a subscription still so? That a period ends is said only while it is the current one.
--- Callers: messages.still_holds
+-- billing.notice_holds: is what a notice says of a subscription still so? Asked when it is handed to contacts, and again when it is sent.
+-- That a period or a trial ends is said while it is the current one, ends or renews as it was said, and until the next notice of it is
+--   due; that it renewed, while it lives; that a renewal failed, while that one is owed; that it is over, where no other one lives.
+-- What is of no subscription (a receipt) stays true. Locks: nothing. Callers: messages.fan_out, messages.still_holds
 create or replace function billing.notice_holds(kind text, body jsonb)
   returns boolean
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_now timestamptz := ops.now();
+  v_row record;
 begin
-  return notice_holds.kind not in ('trial_notice', 'reminder') or exists (
-    select from billing.subscription s
-     where s.id = (notice_holds.body->>'subscription_id')::uuid
-       and s.state in ('trialing', 'active') and s.current_period_end = (notice_holds.body->>'ends_at')::timestamptz);
+  if notice_holds.kind not in ('trial_notice', 'reminder', 'subscription_renewed', 'renewal_failed', 'trial_ended',
+    'subscription_ended') then
+    return true;
+  end if;
+  select s.workspace_id, s.state, s.ended_at is null and s.superseded_by is null as lives, s.period_number, s.current_period_start,
+         s.current_period_end, s.renew_at, r.amount_minor::bigint * coalesce(s.next_quantity, s.quantity) as amount, r.currency
+    into v_row
+    from billing.subscription s
+    left join billing.price r on r.id = coalesce(s.next_price_id, s.price_id)
+   where s.id = (notice_holds.body->>'subscription_id')::uuid;
+  if not found then
+    return false;
+  end if;
+  return coalesce(case
+    when notice_holds.kind in ('trial_notice', 'reminder') then
+      v_row.lives and v_row.state = case notice_holds.kind when 'reminder' then 'active' else 'trialing' end
+      and v_row.current_period_end = (notice_holds.body->>'ends_at')::timestamptz
+      and (v_row.renew_at is not null) = (notice_holds.body->>'renews')::boolean
+      and (v_row.renew_at is null or v_row.amount = (notice_holds.body->>'amount_minor')::bigint
+        and v_row.currency = notice_holds.body->>'currency')
+      and v_now < coalesce(billing.next_notice(v_row.state, v_row.current_period_start, v_row.current_period_end,
+        v_row.current_period_end - make_interval(days => (notice_holds.body->>'days')::integer)), v_row.current_period_end)
+    when notice_holds.kind = 'subscription_renewed' then v_row.lives
+    when notice_holds.kind = 'renewal_failed' then
+      v_row.lives and v_row.state in ('past_due', 'trialing') and v_row.period_number + 1 = (notice_holds.body->>'period')::integer
+    else not v_row.lives and (billing.standing_of(v_row.workspace_id)).state is null end, false);
 end
 $$;
 revoke all on function "billing"."notice_holds"(text, jsonb) from public, tollgate_worker;
+
+-- @routine billing.standings_of
+-- billing.standings_of: of each of these workspaces, in their order: the state of its subscription that lives, and the plan's code; null
+-- where none does, or one that was never paid. For who chooses among workspaces. Locks: nothing. Callers: messages.recipients
+create or replace function billing.standings_of(workspace_ids uuid[], out states text[], out plans text[])
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select array_agg(s.state order by w.position), array_agg(p.code order by w.position)
+    into standings_of.states, standings_of.plans
+    from unnest(standings_of.workspace_ids) with ordinality w(id, position)
+    left join billing.subscription s
+      on s.workspace_id = w.id and s.ended_at is null and s.superseded_by is null and s.state <> 'incomplete'
+    left join billing.plan p on p.id = s.plan_id;
+end
+$$;
+revoke all on function "billing"."standings_of"(uuid[]) from public, tollgate_worker;
 
 -- @routine billing.tell_subscriptions
 -- billing.tell_subscriptions: trigger function: tells the operator's endpoints what became of subscriptions, all that one statement
@@ -1274,6 +1319,55 @@ end
 $$;
 revoke all on function "messages"."attend"(text) from public, tollgate_worker;
 
+-- @routine messages.broadcast_batch
+-- messages.broadcast_batch: one step of messages.broadcasts. Answers how many contacts it has come on by. While more than `waiting` of its
+-- messages are unsent, or all are queued and not yet sent, it is looked at again in 20 seconds.
+-- Locks: the caller holds the broadcast. Callers: messages.broadcasts
+create or replace function messages.broadcast_batch(id uuid, batch integer, waiting integer)
+  returns integer
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+  v_broadcast record;
+  v_unsent integer;
+  v_ids uuid[] := '{}';
+  v_queued integer := 0;
+begin
+  select b.channel, b.kind, b.segment, b.data, b.position, b.started_at into strict v_broadcast
+    from messages.broadcast b where b.id = broadcast_batch.id;
+  select count(*) into v_unsent
+    from messages.outbox o where o.broadcast_id = broadcast_batch.id and o.state in ('queued', 'sending');
+  if v_unsent + broadcast_batch.batch <= broadcast_batch.waiting then
+    v_ids := array(
+      select c.id from messages.contact c
+       where c.channel = v_broadcast.channel and c.id > coalesce(v_broadcast.position, '00000000-0000-0000-0000-000000000000')
+         and c.created_at <= v_broadcast.started_at
+       order by c.id
+       limit broadcast_batch.batch);
+    insert into messages.outbox
+      (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at, contact_id, broadcast_id)
+    select uuidv7(), v_broadcast.channel, v_broadcast.kind, c.workspace_id, 'broadcast:' || broadcast_batch.id || ':' || c.id,
+           v_broadcast.data, 'queued', v_now, v_now, c.id, broadcast_batch.id
+      from messages.contact c
+     where c.id = any (messages.recipients(v_ids, v_broadcast.segment, v_broadcast.kind))
+     order by c.id
+    on conflict on constraint outbox_dedupe_once do nothing;
+    get diagnostics v_queued = row_count;
+  end if;
+  update messages.broadcast b
+     set position = coalesce(v_ids[cardinality(v_ids)], b.position), queued = b.queued + v_queued,
+         state = case when x.ended then 'done' else b.state end, ended_at = case when x.ended then v_now end,
+         due_at = case when x.ended then null when cardinality(v_ids) = broadcast_batch.batch then v_now
+           else v_now + interval '20 seconds' end
+    from (select cardinality(v_ids) < broadcast_batch.batch and v_unsent + v_queued = 0 as ended) x
+   where b.id = broadcast_batch.id;
+  perform ops.unpark('broadcasts', broadcast_batch.id::text);
+  return cardinality(v_ids);
+end
+$$;
+revoke all on function "messages"."broadcast_batch"(uuid, integer, integer) from public, tollgate_worker;
+
 -- @routine messages.broadcast_goes
 -- messages.broadcast_goes: may what was queued for this broadcast be sent? Not while it is stopped. Null: of no broadcast.
 -- Callers: messages.claim
@@ -1287,6 +1381,57 @@ begin
 end
 $$;
 revoke all on function "messages"."broadcast_goes"(uuid) from public, tollgate_worker;
+
+-- @routine messages.broadcasts
+-- messages.broadcasts: the next `batch` contacts of one broadcast that runs, in the order of their ids: those whom it is for (decided now,
+-- for a segment may change) get a message. As many wait to be sent as a pump sends in a minute or two: so that a stop is quick, and what
+-- else is to be said does not wait behind it. It is done when its last message has gone its way.
+-- Guarantees: one message per broadcast and contact, whoever runs at once and dies wherever: the position moves with the messages, and
+--   their key is made of both. Run again at once, it goes on. A broadcast that fails is parked alone with its error. An error of the moment
+--   is raised again.
+-- Locks: the broadcast, SKIP LOCKED. Callers: worker (sweep broadcasts)
+create or replace function messages.broadcasts(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  c_waiting constant integer := 500;
+  v_now timestamptz := ops.now();
+  v_broadcast record;
+  v_state text;
+  v_error text;
+begin
+  broadcasts.processed := 0;
+  broadcasts.failed := 0;
+  select b.id, b.channel, b.kind, b.segment, b.data, b.position, b.started_at into v_broadcast
+    from messages.broadcast b
+   where b.due_at <= v_now
+   order by b.due_at, b.id
+   limit 1
+     for no key update skip locked;
+  broadcasts.more := found;
+  if not found then
+    return;
+  end if;
+  begin
+    broadcasts.processed := messages.broadcast_batch(v_broadcast.id, broadcasts.batch, c_waiting);
+  exception when others then
+    if ops.is_passing(sqlstate) then
+      raise;
+    end if;
+    get stacked diagnostics v_state = returned_sqlstate, v_error = message_text;
+    update messages.broadcast b set due_at = ops.park('broadcasts', v_broadcast.id::text, v_state, v_error)
+     where b.id = v_broadcast.id;
+    broadcasts.failed := 1;
+  end;
+end
+$$;
+revoke all on function "messages"."broadcasts"(integer) from public, tollgate_worker;
+grant execute on function "messages"."broadcasts"(integer) to tollgate_worker;
 
 -- @routine messages.bury
 -- messages.bury: a message is dead: a person must know. Of messages to an endpoint or to people there may be thousands, so the alarm is the
@@ -1314,6 +1459,49 @@ begin
 end
 $$;
 revoke all on function "messages"."bury"(uuid, text, text, uuid, uuid, text, boolean) from public, tollgate_worker;
+
+-- @routine messages.change_contact
+-- messages.change_contact: another language, other opt-outs, or whether its address is left in peace (`silenced`); what is null stays.
+-- Guarantees: what is queued for it and not claimed yet is asked again whether it may go; an audit row in the same statement.
+-- Refuses: not_found; constraint contact_language_form. Locks: the contact. Callers: worker
+create or replace function messages.change_contact(
+  inout workspace_id uuid,
+  inout id uuid,
+  inout language text,
+  inout opt_outs text[],
+  silenced boolean,
+  caused_by text,
+  out channel text,
+  out address text,
+  out silenced_at timestamptz,
+  out silenced_reason text,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update messages.contact c
+     set language = coalesce(change_contact.language, c.language), opt_outs = coalesce(change_contact.opt_outs, c.opt_outs),
+         silenced_at = case when change_contact.silenced then coalesce(c.silenced_at, ops.now())
+           when change_contact.silenced is null then c.silenced_at end,
+         silenced_reason = case when change_contact.silenced then coalesce(c.silenced_reason, 'silenced')
+           when change_contact.silenced is null then c.silenced_reason end
+   where c.id = change_contact.id and c.workspace_id = change_contact.workspace_id
+  returning c.channel, c.address, c.language, c.opt_outs, c.silenced_at, c.silenced_reason, c.created_at
+       into change_contact.channel, change_contact.address, change_contact.language, change_contact.opt_outs,
+            change_contact.silenced_at, change_contact.silenced_reason, change_contact.created_at;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform ops.record_change(
+    workspace_id => change_contact.workspace_id, actor => change_contact.caused_by, action => 'contact.change',
+    subject => 'contact:' || change_contact.id,
+    detail => jsonb_build_object('language', change_contact.language, 'opt_outs', to_jsonb(change_contact.opt_outs),
+      'silenced', change_contact.silenced_at is not null));
+end
+$$;
+revoke all on function "messages"."change_contact"(uuid, uuid, text, text[], boolean, text) from public, tollgate_worker;
+grant execute on function "messages"."change_contact"(uuid, uuid, text, text[], boolean, text) to tollgate_worker;
 
 -- @routine messages.change_endpoint
 -- messages.change_endpoint: another address, description or choice of types (null: as it is), and whether it is told anything at all.
@@ -1501,19 +1689,125 @@ revoke all on function "messages"."claim"(text, integer, interval) from public, 
 grant execute on function "messages"."claim"(text, integer, interval) to tollgate_worker;
 
 -- @routine messages.contact_takes
--- messages.contact_takes: does this contact want messages of this kind, and take any? Callers: messages.still_holds
+-- messages.contact_takes: may a contact be sent a message of this kind, now? It is there, is not silenced, and has not opted out.
+-- Callers: messages.still_holds
 create or replace function messages.contact_takes(contact_id uuid, kind text)
   returns boolean
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return exists (
     select from messages.contact c
-     where c.id = contact_takes.contact_id and c.silenced_at is null
-       and not c.opt_outs && array['*', contact_takes.kind]);
+     where c.id = contact_takes.contact_id and c.silenced_at is null and messages.wants(c.opt_outs, contact_takes.kind));
 end
 $$;
 revoke all on function "messages"."contact_takes"(uuid, text) from public, tollgate_worker;
+
+-- @routine messages.count_recipients
+-- messages.count_recipients: to how many contacts a broadcast would go now, and whether it could: a dry run. With `data`, its texts are
+-- held against them. Reads a thousand contacts at a time. Locks: nothing. Refuses: as messages.demand_template. Callers: worker
+create or replace function messages.count_recipients(channel text, kind text, segment jsonb, data jsonb default null)
+  returns integer
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_position uuid := '00000000-0000-0000-0000-000000000000';
+  v_ids uuid[];
+  v_count integer := 0;
+begin
+  if count_recipients.data is not null then
+    perform messages.demand_template(count_recipients.channel, count_recipients.kind, count_recipients.data);
+  end if;
+  loop
+    v_ids := array(
+      select c.id from messages.contact c
+       where c.channel = count_recipients.channel and c.id > v_position
+       order by c.id
+       limit 1000);
+    v_count := v_count + cardinality(messages.recipients(v_ids, count_recipients.segment, count_recipients.kind));
+    exit when cardinality(v_ids) < 1000;
+    v_position := v_ids[1000];
+  end loop;
+  return v_count;
+end
+$$;
+revoke all on function "messages"."count_recipients"(text, text, jsonb, jsonb) from public, tollgate_worker;
+grant execute on function "messages"."count_recipients"(text, text, jsonb, jsonb) to tollgate_worker;
+
+-- @routine messages.create_broadcast
+-- messages.create_broadcast: one message to many is drafted: by which text, with which data, to whom (messages.recipients). Nothing is sent
+-- before it is started. Guarantees: an audit row in the same statement. Refuses: as messages.demand_template; constraints broadcast_*.
+-- Callers: worker
+create or replace function messages.create_broadcast(
+  inout name text,
+  inout channel text,
+  inout kind text,
+  inout segment jsonb,
+  inout data jsonb,
+  caused_by text,
+  out id uuid,
+  out state text,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform messages.demand_template(create_broadcast.channel, create_broadcast.kind, create_broadcast.data);
+  create_broadcast.id := uuidv7();
+  create_broadcast.state := 'draft';
+  create_broadcast.created_at := ops.now();
+  insert into messages.broadcast (id, name, channel, kind, segment, data, state, created_at)
+  values (create_broadcast.id, create_broadcast.name, create_broadcast.channel, create_broadcast.kind, create_broadcast.segment,
+          create_broadcast.data, create_broadcast.state, create_broadcast.created_at);
+  perform ops.record_change(
+    workspace_id => null, actor => create_broadcast.caused_by, action => 'broadcast.create',
+    subject => 'broadcast:' || create_broadcast.id,
+    detail => jsonb_build_object('name', create_broadcast.name, 'channel', create_broadcast.channel, 'kind', create_broadcast.kind,
+      'segment', create_broadcast.segment));
+end
+$$;
+revoke all on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) from public, tollgate_worker;
+grant execute on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) to tollgate_worker;
+
+-- @routine messages.create_contact
+-- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once.
+-- Guarantees: an audit row in the same statement, without the address. Refuses: not_found (workspace), contact_exists (with its id);
+--   constraints contact_*. Callers: worker
+create or replace function messages.create_contact(
+  inout workspace_id uuid,
+  inout channel text,
+  inout address text,
+  inout language text,
+  inout opt_outs text[],
+  caused_by text,
+  out id uuid,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not people.has_workspace(create_contact.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  create_contact.id := uuidv7();
+  create_contact.created_at := ops.now();
+  insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+  values (create_contact.id, create_contact.workspace_id, create_contact.channel, create_contact.address, create_contact.language,
+          create_contact.opt_outs, create_contact.created_at)
+  on conflict on constraint contact_once do nothing;
+  if not found then
+    perform ops.refuse('contact_exists', jsonb_build_object('contact_id', (
+      select c.id from messages.contact c
+       where c.workspace_id = create_contact.workspace_id and c.channel = create_contact.channel
+         and c.address = create_contact.address)));
+  end if;
+  perform ops.record_change(
+    workspace_id => create_contact.workspace_id, actor => create_contact.caused_by, action => 'contact.create',
+    subject => 'contact:' || create_contact.id, detail => jsonb_build_object('channel', create_contact.channel));
+end
+$$;
+revoke all on function "messages"."create_contact"(uuid, text, text, text, text[], text) from public, tollgate_worker;
+grant execute on function "messages"."create_contact"(uuid, text, text, text, text[], text) to tollgate_worker;
 
 -- @routine messages.create_endpoint
 -- messages.create_endpoint: an address of the operator's that is told of events of these types from now on.
@@ -1546,6 +1840,31 @@ $$;
 revoke all on function "messages"."create_endpoint"(text, text, text[], text) from public, tollgate_worker;
 grant execute on function "messages"."create_endpoint"(text, text, text[], text) to tollgate_worker;
 
+-- @routine messages.delete_contact
+-- messages.delete_contact: nobody writes to this address any more: what waits for it is canceled when it is claimed.
+-- Guarantees: an audit row in the same statement. Refuses: not_found. Locks: the contact. Callers: worker
+create or replace function messages.delete_contact(
+  inout workspace_id uuid,
+  inout id uuid,
+  caused_by text,
+  out deleted_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  delete from messages.contact c where c.id = delete_contact.id and c.workspace_id = delete_contact.workspace_id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  delete_contact.deleted_at := ops.now();
+  perform ops.record_change(
+    workspace_id => delete_contact.workspace_id, actor => delete_contact.caused_by, action => 'contact.delete',
+    subject => 'contact:' || delete_contact.id, detail => '{}');
+end
+$$;
+revoke all on function "messages"."delete_contact"(uuid, uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."delete_contact"(uuid, uuid, text) to tollgate_worker;
+
 -- @routine messages.delete_endpoint
 -- messages.delete_endpoint: an endpoint is told nothing any more, neither what waits. Its log stays. Doing it again changes nothing.
 -- Guarantees: an audit row in the same statement, once; its alarms close. Refuses: not_found.
@@ -1577,6 +1896,33 @@ end
 $$;
 revoke all on function "messages"."delete_endpoint"(uuid, text) from public, tollgate_worker;
 grant execute on function "messages"."delete_endpoint"(uuid, text) to tollgate_worker;
+
+-- @routine messages.demand_template
+-- messages.demand_template: a broadcast has a text, and data for all that its texts name. Refuses: template_unknown; data_missing (with the
+-- names). Callers: messages.create_broadcast, messages.move_broadcast, messages.count_recipients
+create or replace function messages.demand_template(channel text, kind text, data jsonb)
+  returns void
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select count(distinct n.language) as texts,
+         array_agg(distinct v.name order by v.name) filter (where not demand_template.data ? v.name) as missing
+    into v_row
+    from (select distinct on (t.language) t.language, t.variables
+            from messages.template t
+           where t.kind = demand_template.kind and t.channel = demand_template.channel
+           order by t.language, t.number desc) n
+    left join lateral unnest(n.variables) v(name) on true;
+  if v_row.texts = 0 then
+    perform ops.refuse('template_unknown', jsonb_build_object('kind', demand_template.kind, 'channel', demand_template.channel));
+  elsif v_row.missing is not null then
+    perform ops.refuse('data_missing', jsonb_build_object('missing', to_jsonb(v_row.missing)));
+  end if;
+end
+$$;
+revoke all on function "messages"."demand_template"(text, text, jsonb) from public, tollgate_worker;
 
 -- @routine messages.disable_endpoint
 -- messages.disable_endpoint: an endpoint is told nothing any more until a person enables it: it says that it is gone (`gone`), or nothing
@@ -1687,10 +2033,10 @@ revoke all on function "messages"."enqueue"(text, text, uuid, text, jsonb, times
 -- @routine messages.fail
 -- messages.fail: a claimed message could not be delivered: it is due again later (messages.next_attempt, and not before `retry_after`), or,
 -- when `final` or after its last try, dead under an alarm. `unavailable`: that was not the message's fault but the channel's, or its
--- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled. `open`:
--- nothing is to be sent there now.
+-- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled.
+-- `silence`: its contact takes no message any more, and why. `open`: nothing is to be sent there now.
 -- Guarantees: only the claim's holder says so. Refuses: not_found.
--- Locks: the message, then its endpoint or channel. Callers: worker
+-- Locks: the message, then its endpoint, channel or contact. Callers: worker
 create or replace function messages.fail(
   inout id uuid,
   token uuid,
@@ -1700,7 +2046,8 @@ create or replace function messages.fail(
   retry_after interval default null,
   unavailable boolean default false,
   out open boolean,
-  gone boolean default false
+  gone boolean default false,
+  silence text default null
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -1729,7 +2076,12 @@ begin
     if fail.gone and v_message.endpoint_id is not null then
       perform messages.disable_endpoint(v_message.endpoint_id, 'gone', fail.error);
       fail.open := true;
-    elsif fail.state = 'dead' then
+      return;
+    end if;
+    if fail.silence is not null then
+      perform messages.silence(v_message.contact_id, fail.silence);
+    end if;
+    if fail.state = 'dead' then
       perform messages.bury(fail.id, v_message.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id, fail.error,
         exhausted => not fail.final);
     end if;
@@ -1741,8 +2093,53 @@ begin
   end if;
 end
 $$;
-revoke all on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean) from public, tollgate_worker;
-grant execute on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean) to tollgate_worker;
+revoke all on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean, text) from public, tollgate_worker;
+grant execute on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean, text) to tollgate_worker;
+
+-- @routine messages.fan_out
+-- messages.fan_out: each of these notices becomes a message to each contact of its workspace that takes it, and is settled with that:
+-- delivered; canceled where there is nobody, or what it says is not so any more.
+-- Guarantees: one message per notice and contact, whoever runs at once: its key is made of both.
+-- Locks: the caller holds the notices. Callers: messages.notices
+create or replace function messages.fan_out(ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+  v_row record;
+begin
+  for v_row in
+    with said as materialized (
+      select o.id, o.kind, o.workspace_id, o.body, o.error is not null as parked,
+             billing.notice_holds(o.kind, o.body) as holds
+        from messages.outbox o
+       where o.id = any (fan_out.ids) and o.channel = 'notice' and o.state = 'queued'
+    ), told as (
+      insert into messages.outbox (id, channel, kind, workspace_id, dedupe_key, body, state, due_at, created_at, contact_id)
+      select uuidv7(), c.channel, s.kind, s.workspace_id, s.id || ':' || c.id, s.body, 'queued', v_now, v_now, c.id
+        from said s
+        join messages.contact c on c.workspace_id = s.workspace_id
+       where s.holds and c.silenced_at is null and messages.wants(c.opt_outs, s.kind)
+       order by s.id, c.id
+      on conflict on constraint outbox_dedupe_once do nothing
+      returning dedupe_key
+    ), settled as (
+      update messages.outbox o
+         set state = case when exists (select from told t where split_part(t.dedupe_key, ':', 1) = o.id::text)
+               then 'delivered' else 'canceled' end,
+             due_at = null, error = null, settled_at = v_now
+        from said s
+       where o.id = s.id
+      returning o.id, s.parked
+    )
+    select t.id from settled t where t.parked
+  loop
+    perform ops.unpark('notices', v_row.id::text);
+  end loop;
+end
+$$;
+revoke all on function "messages"."fan_out"(uuid[]) from public, tollgate_worker;
 
 -- @routine messages.give_back
 -- messages.give_back: claimed messages were not sent: somebody else may, at once, and it was no try of theirs.
@@ -1845,6 +2242,44 @@ end
 $$;
 revoke all on function "messages"."lag_seconds"() from public, tollgate_worker;
 
+-- @routine messages.letters
+-- messages.letters: what one batch of messages to people needs, in the order of `ids`: whom, in which language, and by which text:
+-- the newest of the contact's language, else of the language without its country, else of English; null: what comes with the house.
+-- A broadcast, which comes with none, says it in whatever language it has; and to everybody what its text was when it started.
+-- Addresses are null where the contact is gone.
+-- Locks: nothing. Callers: worker
+create or replace function messages.letters(
+  ids uuid[],
+  out addresses text[],
+  out languages text[],
+  out text_languages text[],
+  out subjects text[],
+  out bodies text[]
+)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select array_agg(c.address order by i.position), array_agg(c.language order by i.position),
+         array_agg(t.language order by i.position), array_agg(t.subject order by i.position), array_agg(t.body order by i.position)
+    into letters.addresses, letters.languages, letters.text_languages, letters.subjects, letters.bodies
+    from unnest(letters.ids) with ordinality i(id, position)
+    left join messages.outbox o on o.id = i.id
+    left join messages.contact c on c.id = o.contact_id
+    left join messages.broadcast b on b.id = o.broadcast_id
+    left join lateral (
+      select x.language, x.subject, x.body
+        from messages.template x
+       cross join lateral (
+         select array_position(array[c.language, split_part(c.language, '-', 1), 'en'], x.language) as rank) l
+       where x.kind = o.kind and x.channel = o.channel and (l.rank is not null or b.id is not null)
+         and (b.started_at is null or x.created_at <= b.started_at)
+       order by l.rank, x.language, x.number desc
+       limit 1) t on true;
+end
+$$;
+revoke all on function "messages"."letters"(uuid[]) from public, tollgate_worker;
+grant execute on function "messages"."letters"(uuid[]) to tollgate_worker;
+
 -- @routine messages.listens
 -- messages.listens: does any endpoint hear of events of this family (`subscription`, of `subscription.renewed`)? Cheap, and takes no
 -- lock: who tells asks it first, so that what nobody hears of costs nothing. Callers: every trigger that tells an event
@@ -1861,6 +2296,65 @@ begin
 end
 $$;
 revoke all on function "messages"."listens"(text) from public, tollgate_worker;
+
+-- @routine messages.move_broadcast
+-- messages.move_broadcast: a person starts, stops or resumes a broadcast. It is for those who were contacts when it started, and says to
+-- all of them what its texts were then. Stopped, what is queued of it and nobody is sending waits; resumed, that is due at once, and the
+-- rest follows from where it had come. Doing it again changes nothing.
+-- Guarantees: an audit row in the same statement, once. Refuses: not_found; broadcast_moved_on (with its state); at the start, as
+--   messages.demand_template. Locks: the broadcast, then its messages, in the order of their ids. Callers: worker
+create or replace function messages.move_broadcast(
+  inout id uuid,
+  move text,
+  caused_by text,
+  out state text,
+  out started_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_from text := case move_broadcast.move when 'start' then 'draft' when 'stop' then 'running' else 'stopped' end;
+  v_to text := case move_broadcast.move when 'stop' then 'stopped' else 'running' end;
+  v_row record;
+begin
+  select b.state, b.started_at, b.channel, b.kind, b.data into v_row
+    from messages.broadcast b where b.id = move_broadcast.id
+     for no key update;
+  if not found then
+    perform ops.refuse('not_found');
+  elsif v_row.state = v_to then
+    move_broadcast.state := v_row.state;
+    move_broadcast.started_at := v_row.started_at;
+    return;
+  elsif v_row.state <> v_from then
+    perform ops.refuse('broadcast_moved_on', jsonb_build_object('state', v_row.state));
+  elsif move_broadcast.move = 'start' then
+    perform messages.demand_template(v_row.channel, v_row.kind, v_row.data);
+  end if;
+  v_now := ops.now();
+  update messages.broadcast b
+     set state = v_to, started_at = coalesce(b.started_at, v_now), due_at = case v_to when 'running' then v_now end
+   where b.id = move_broadcast.id
+  returning b.state, b.started_at into move_broadcast.state, move_broadcast.started_at;
+  if move_broadcast.move <> 'start' then
+    with waiting as materialized (
+      select o.id from messages.outbox o
+       where o.broadcast_id = move_broadcast.id and o.state = 'queued'
+       order by o.id
+         for no key update
+    )
+    update messages.outbox o
+       set due_at = case v_to when 'stopped' then greatest(o.due_at, v_now + interval '1 day') else v_now end
+      from waiting w where o.id = w.id;
+  end if;
+  perform ops.record_change(
+    workspace_id => null, actor => move_broadcast.caused_by, action => 'broadcast.' || move_broadcast.move,
+    subject => 'broadcast:' || move_broadcast.id, detail => '{}');
+end
+$$;
+revoke all on function "messages"."move_broadcast"(uuid, text, text) from public, tollgate_worker;
+grant execute on function "messages"."move_broadcast"(uuid, text, text) to tollgate_worker;
 
 -- @routine messages.next_attempt
 -- messages.next_attempt: how long a message waits after its nth try failed; null: it was the last. To an endpoint of the operator's as
@@ -1880,6 +2374,154 @@ begin
 end
 $$;
 revoke all on function "messages"."next_attempt"(text, integer) from public, tollgate_worker;
+
+-- @routine messages.notices
+-- messages.notices: what the house has to say to workspaces is handed to their contacts, a batch of notices at once (D8).
+-- Guarantees: right at none, one or many at once; run again at once it changes nothing. All of a batch, or, where that fails, notice by
+--   notice: the bad one is parked alone with its error. An error of the moment is raised again.
+-- Locks: the notices, SKIP LOCKED. Callers: worker (sweep notices)
+create or replace function messages.notices(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_id uuid;
+  v_state text;
+  v_error text;
+begin
+  perform messages.attend('notice');
+  with due as materialized (
+    select o.id from messages.outbox o
+     where o.channel = 'notice' and o.due_at <= (select ops.now())
+     order by o.due_at, o.id
+     limit notices.batch
+       for no key update skip locked
+  )
+  select coalesce(array_agg(d.id order by d.id), '{}') into v_ids from due d;
+  notices.processed := 0;
+  notices.failed := 0;
+  notices.more := cardinality(v_ids) = notices.batch;
+  if cardinality(v_ids) = 0 then
+    return;
+  end if;
+  begin
+    perform messages.fan_out(v_ids);
+    notices.processed := cardinality(v_ids);
+    return;
+  exception when others then
+    if ops.is_passing(sqlstate) then
+      raise;
+    end if;
+  end;
+  foreach v_id in array v_ids loop
+    begin
+      perform messages.fan_out(array[v_id]);
+      notices.processed := notices.processed + 1;
+    exception when others then
+      if ops.is_passing(sqlstate) then
+        raise;
+      end if;
+      get stacked diagnostics v_state = returned_sqlstate, v_error = message_text;
+      update messages.outbox o
+         set due_at = ops.park('notices', v_id::text, v_state, v_error), error = left(v_error, 2000)
+       where o.id = v_id;
+      notices.failed := notices.failed + 1;
+    end;
+  end loop;
+end
+$$;
+revoke all on function "messages"."notices"(integer) from public, tollgate_worker;
+grant execute on function "messages"."notices"(integer) to tollgate_worker;
+
+-- @routine messages.put_template
+-- messages.put_template: what a kind of message says on a channel in a language from now on; `variables`: the data that it names. The
+-- same text again is no new number. Guarantees: numbers of one text follow each other without a gap; an audit row in the same statement.
+-- Refuses: constraints template_*. Locks: the text's name. Callers: worker
+create or replace function messages.put_template(
+  inout kind text,
+  inout channel text,
+  inout language text,
+  inout subject text,
+  inout body text,
+  variables text[],
+  caused_by text,
+  out id uuid,
+  out number integer,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('messages.template:' || put_template.kind || ':' || put_template.channel || ':'
+    || put_template.language, 0));
+  select t.id, t.number, t.subject, t.body, t.created_at into v_row
+    from messages.template t
+   where t.kind = put_template.kind and t.channel = put_template.channel and t.language = put_template.language
+   order by t.number desc
+   limit 1;
+  if (v_row.subject, v_row.body) is not distinct from (put_template.subject, put_template.body) then
+    put_template.id := v_row.id;
+    put_template.number := v_row.number;
+    put_template.created_at := v_row.created_at;
+    return;
+  end if;
+  put_template.id := uuidv7();
+  put_template.number := coalesce(v_row.number, 0) + 1;
+  put_template.created_at := ops.now();
+  insert into messages.template (id, kind, channel, language, number, subject, body, variables, created_at)
+  values (put_template.id, put_template.kind, put_template.channel, put_template.language, put_template.number,
+          put_template.subject, put_template.body, put_template.variables, put_template.created_at);
+  perform ops.record_change(
+    workspace_id => null, actor => put_template.caused_by, action => 'template.put',
+    subject => 'template:' || put_template.kind || ':' || put_template.channel || ':' || put_template.language,
+    detail => jsonb_build_object('number', put_template.number));
+end
+$$;
+revoke all on function "messages"."put_template"(text, text, text, text, text, text[], text) from public, tollgate_worker;
+grant execute on function "messages"."put_template"(text, text, text, text, text, text[], text) to tollgate_worker;
+
+-- @routine messages.recipients
+-- messages.recipients: which of these contacts a broadcast of this kind to this segment is for, now: those of the segment that are not
+-- silenced and have not opted out. A segment is `{"all": true}`, or conditions that all hold: `plans` (codes) and `subscriptions`
+-- (states, or `none`) of the workspace's subscription that lives; `languages` (`de` is `de-AT` too); `created_after`, `created_before`
+-- of the contact. Locks: nothing. Callers: messages.broadcasts, messages.count_recipients
+create or replace function messages.recipients(ids uuid[], segment jsonb, kind text)
+  returns uuid[]
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_languages text[] := array(select jsonb_array_elements_text(recipients.segment->'languages'));
+  v_plans text[] := array(select jsonb_array_elements_text(recipients.segment->'plans'));
+  v_states text[] := array(select jsonb_array_elements_text(recipients.segment->'subscriptions'));
+  v_row record;
+begin
+  select coalesce(array_agg(c.id order by c.id), '{}') as contacts, coalesce(array_agg(c.workspace_id order by c.id), '{}') as workspaces
+    into v_row
+    from messages.contact c
+   where c.id = any (recipients.ids) and c.silenced_at is null and messages.wants(c.opt_outs, recipients.kind)
+     and (cardinality(v_languages) = 0 or c.language = any (v_languages) or split_part(c.language, '-', 1) = any (v_languages))
+     and (c.created_at >= (recipients.segment->>'created_after')::timestamptz) is not false
+     and (c.created_at < (recipients.segment->>'created_before')::timestamptz) is not false;
+  if cardinality(v_plans) + cardinality(v_states) = 0 or cardinality(v_row.contacts) = 0 then
+    return v_row.contacts;
+  end if;
+  return array(
+    select w.id
+      from billing.standings_of(v_row.workspaces) s
+     cross join lateral unnest(v_row.contacts, s.states, s.plans) w(id, state, plan)
+     where (cardinality(v_plans) = 0 or w.plan = any (v_plans))
+       and (cardinality(v_states) = 0 or coalesce(w.state, 'none') = any (v_states))
+     order by w.id);
+end
+$$;
+revoke all on function "messages"."recipients"(uuid[], jsonb, text) from public, tollgate_worker;
 
 -- @routine messages.recovered
 -- messages.recovered: these channels and endpoints took a message: the circuits of those that had failed close, and so do their alarms.
@@ -2215,6 +2857,21 @@ $$;
 revoke all on function "messages"."settle_many"(uuid[], uuid[]) from public, tollgate_worker;
 grant execute on function "messages"."settle_many"(uuid[], uuid[]) to tollgate_worker;
 
+-- @routine messages.silence
+-- messages.silence: an address takes no messages: it bounced, or its owner blocked the bot. Until a person lifts it, nothing goes
+-- there. Silenced again, it stays as it is. Locks: the contact. Callers: messages.fail
+create or replace function messages.silence(contact_id uuid, reason text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update messages.contact c
+     set silenced_at = ops.now(), silenced_reason = left(silence.reason, 200)
+   where c.id = silence.contact_id and c.silenced_at is null;
+end
+$$;
+revoke all on function "messages"."silence"(uuid, text) from public, tollgate_worker;
+
 -- @routine messages.still_holds
 -- messages.still_holds: is what a message says still to be said? Asked when it is about to be sent: a subscription that was renewed
 -- meanwhile gets no reminder, a key that was revoked is not added, who opted out hears nothing. Each domain answers for what it said.
@@ -2340,6 +2997,20 @@ begin
 end
 $$;
 revoke all on function "messages"."unsettled"(text, text[], timestamptz) from public, tollgate_worker;
+
+-- @routine messages.wants
+-- messages.wants: does somebody with these opt-outs hear of a kind? `*` is everything, `broadcast.*` every broadcast.
+-- Callers: messages' routines
+create or replace function messages.wants(opt_outs text[], kind text)
+  returns boolean
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return not (wants.opt_outs && case when wants.kind like 'broadcast.%' then array['*', 'broadcast.*', wants.kind]
+    else array['*', wants.kind] end);
+end
+$$;
+revoke all on function "messages"."wants"(text[], text) from public, tollgate_worker;
 
 -- @routine messages.webhook_events_expire
 -- messages.webhook_events_expire: drops events after 35 days, and what of them could never be delivered (messages that were
@@ -3457,7 +4128,8 @@ begin
     perform ops.refuse('not_found');
   end if;
   foreach v_scope in array create_api_key.scopes loop
-    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
+    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write',
+      'messages:read', 'messages:write') then
       continue;
     elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
       'keys:read', 'keys:write', 'ops:read', 'ops:write', 'webhooks:read', 'webhooks:write') then
@@ -3677,6 +4349,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.outbox', '', 'queued'),
   ('messages.outbox', 'queued', 'sending'),
   ('messages.outbox', 'queued', 'canceled'),
+  ('messages.outbox', 'queued', 'delivered'),
   ('messages.outbox', 'sending', 'queued'),
   ('messages.outbox', 'sending', 'delivered'),
   ('messages.outbox', 'sending', 'dead'),

@@ -8,8 +8,11 @@ import { record } from "./http/request.ts";
 import { router } from "./http/router.ts";
 import { movements } from "./ledger/routes.ts";
 import { views } from "./ledger/views.ts";
+import { broadcasts } from "./messages/broadcast-routes.ts";
+import { contacts } from "./messages/contact-routes.ts";
 import { messages } from "./messages/routes.ts";
 import { webhooks } from "./messages/webhook-routes.ts";
+import { templates } from "./messages/template-routes.ts";
 import { events, house } from "./ops/routes.ts";
 import { promo } from "./payments/promo-routes.ts";
 import { referring } from "./payments/referral-routes.ts";
@@ -34,6 +37,9 @@ for (const routes of [
   referring,
   promo,
   access,
+  contacts,
+  templates,
+  broadcasts,
   messages,
   webhooks,
   events,

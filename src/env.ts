@@ -1,31 +1,13 @@
 import * as z from "zod";
+import type { BtcpayAccount, MailAccount, StripeAccount, TelegramAccount } from "./accounts.ts";
 import { Problem } from "./http/problem.ts";
+
+export type { BtcpayAccount, StripeAccount };
 
 /** Where the database is: a connection string of the Worker's role and, on the local stack only, the bridge to it. */
 export interface Database {
   readonly url: string;
   readonly fetch_endpoint: string | null;
-}
-
-/** The operator's account at Stripe. */
-export interface StripeAccount {
-  readonly secret_key: string;
-  /** Whether the key moves real money: what comes from the other mode is not ours. */
-  readonly live: boolean;
-  /** Those that an event may be signed with: two while one is rolled, none where none was configured. */
-  readonly webhook_secrets: readonly string[];
-  /** Where Stripe is, on the local stack only; null: where Stripe is. */
-  readonly api_base: string | null;
-}
-
-/** The operator's store at a BTCPay Server. */
-export interface BtcpayAccount {
-  /** Without a slash at its end. */
-  readonly url: string;
-  readonly api_key: string;
-  readonly store_id: string;
-  /** As Stripe's. */
-  readonly webhook_secrets: readonly string[];
 }
 
 /** The operator's own provisioner, which keeps our contract (README, "Provisioning"). */
@@ -65,6 +47,10 @@ export interface Settings {
   readonly webhook_key: Uint8Array<ArrayBuffer> | null;
   /** The local stack: what leaves the house may go to this machine, by plain http. */
   readonly local: boolean;
+  /** Null: this deployment sends no mail. */
+  readonly mail: MailAccount | null;
+  /** Null: this deployment has no bot. */
+  readonly telegram: TelegramAccount | null;
   /** Where a checkout may send a customer back to: `https://app.example`. */
   readonly checkout_origins: readonly string[];
   /** Null: nobody is told by us which keys to add; who provisions asks for the list. */
@@ -163,6 +149,11 @@ const jsonOf = <Schema extends z.ZodType>(schema: Schema) =>
     .pipe(schema);
 
 const printable = z.string().regex(/^[!-~]{8,500}$/, "must have 8 printable characters or more");
+/** An address, or a name with an address: whom mail is from. */
+const sender = z
+  .string()
+  .max(320)
+  .regex(/^(?:[^<>\p{Cc}]+<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/u, "must be an address, or Name <address>");
 
 /** The only description of the bindings. */
 const bindings = z.object({
@@ -185,6 +176,11 @@ const bindings = z.object({
   PROVISIONER_USER: optional(z.string()),
   PROVISIONER_PASSWORD: optional(z.string()),
   PROVISIONER_PROXIES: optional(jsonOf(panelProxies)),
+  MAIL_API_KEY: optional(z.string().regex(/^re_\w+$/, "must be a key of Resend's (re_…)")),
+  MAIL_FROM: optional(sender),
+  MAIL_API_BASE: optional(localEndpoint),
+  TELEGRAM_BOT_TOKEN: optional(z.string().regex(/^\d{1,20}:[\w-]{20,100}$/, "must be a bot's token (123456:…)")),
+  TELEGRAM_API_BASE: optional(localEndpoint),
   ASSETS: z.custom<{ fetch(request: Request): Promise<Response> }>((value) => typeof value === "object").optional(),
 });
 
@@ -206,6 +202,8 @@ export function settings(env: object): Settings {
     btcpay: btcpayAccount(parsed.data),
     webhook_key: WEBHOOK_SIGNING_KEY ?? null,
     local: DATABASE_FETCH_ENDPOINT !== undefined,
+    mail: mailAccount(parsed.data),
+    telegram: telegramAccount(parsed.data),
     checkout_origins: CHECKOUT_ORIGINS ?? [],
     provisioner: provisionerAccount(parsed.data),
     assets: ASSETS ?? null,
@@ -263,4 +261,19 @@ function btcpayAccount(bound: z.infer<typeof bindings>): BtcpayAccount | null {
     store_id: BTCPAY_STORE_ID,
     webhook_secrets: [BTCPAY_WEBHOOK_SECRET, BTCPAY_WEBHOOK_SECRET_OLD].filter((secret) => secret !== undefined),
   };
+}
+
+/** A key without a sender would be found out by the first message only: it is said at once. */
+function mailAccount(bound: z.infer<typeof bindings>): MailAccount | null {
+  const { MAIL_API_KEY, MAIL_FROM, MAIL_API_BASE } = bound;
+  if (MAIL_API_KEY === undefined) return null;
+  if (MAIL_FROM === undefined) {
+    throw refused(["MAIL_FROM: is needed with MAIL_API_KEY"]);
+  }
+  return { api_key: MAIL_API_KEY, from: MAIL_FROM, api_base: MAIL_API_BASE ?? null };
+}
+
+function telegramAccount(bound: z.infer<typeof bindings>): TelegramAccount | null {
+  const { TELEGRAM_BOT_TOKEN, TELEGRAM_API_BASE } = bound;
+  return TELEGRAM_BOT_TOKEN === undefined ? null : { token: TELEGRAM_BOT_TOKEN, api_base: TELEGRAM_API_BASE ?? null };
 }

@@ -51,6 +51,7 @@ export const contact = messages.table(
 
 /**
  * What a kind of message says on a channel in a language; the newest number counts. What has none says what comes with the house.
+ * `variables`: the data that it names.
  * Growth: one row per change, kept: they are the record of what was said.
  */
 export const template = messages.table(
@@ -63,6 +64,7 @@ export const template = messages.table(
     number: integer().notNull(),
     subject: text(),
     body: text().notNull(),
+    variables: text().array().notNull(),
     created_at: time().notNull(),
   },
   (t) => [

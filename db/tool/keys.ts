@@ -30,7 +30,15 @@ export interface KeyRow {
 }
 
 /** The scopes that a workspace's key may hold. */
-const workspaceScopes = ["credits:read", "credits:write", "workspaces:read", "billing:read", "billing:write"];
+const workspaceScopes = [
+  "credits:read",
+  "credits:write",
+  "workspaces:read",
+  "billing:read",
+  "billing:write",
+  "messages:read",
+  "messages:write",
+];
 
 /** Makes a key. The text that is returned is shown nowhere again. */
 export async function createKey(owner: ClientBase, wish: KeyWish): Promise<{ id: string; key: string }> {

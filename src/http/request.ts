@@ -41,12 +41,14 @@ function log(c: AppContext, requestId: string, ms: number): void {
   else console.error(JSON.stringify({ ...line, error: describe(c.error) }));
 }
 
-/** A text without what must be neither logged nor told: connection strings, API keys, Stripe's keys and secrets. */
+/** A text without what must be neither logged nor told: connection strings, API keys, Stripe's keys and secrets, Resend's keys, bots' tokens. */
 export function redact(text: string): string {
   return text
     .replaceAll(/postgres(?:ql)?:\/\/[^\s"']*/gi, "postgres://…")
     .replaceAll(/tg_[A-Za-z0-9_-]{10,}/g, "tg_…")
-    .replaceAll(/\b((?:[sr]k_(?:test|live)|whsec)_)[\w*+/=-]+/g, "$1…");
+    .replaceAll(/\b((?:[sr]k_(?:test|live)|whsec)_)[\w*+/=-]+/g, "$1…")
+    .replaceAll(/\bre_\w{8,}/g, "re_…")
+    .replaceAll(/(?<=bot|\b)\d{5,20}:[\w-]{30,}/g, "<bot token>");
 }
 
 /** An error and what caused it, redacted. What a peer said may be in it, and Postgres takes no NUL. */

@@ -2,13 +2,15 @@ import type { RouteConfig } from "@hono/zod-openapi";
 import * as z from "zod";
 import { type Code, problems } from "./problem.ts";
 
-/** What an API key may be allowed to do. A workspace's key holds only the first five. */
+/** What an API key may be allowed to do. A workspace's key holds only the first seven. */
 export const scopes = [
   "credits:read",
   "credits:write",
   "workspaces:read",
   "billing:read",
   "billing:write",
+  "messages:read",
+  "messages:write",
   "credits:grant",
   "workspaces:write",
   "ledger:adjust",

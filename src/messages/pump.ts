@@ -2,7 +2,7 @@ import * as z from "zod";
 import { routine } from "../db/routine.ts";
 import { instant } from "../http/time.ts";
 import { describe, redact } from "../http/request.ts";
-import { Gone, Refused, Unavailable } from "../outside/peer.ts";
+import { Gone, Refused, Unavailable, Unreachable } from "../outside/peer.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
 import type { Sweep } from "../sweeps/sweep.ts";
 import type { Courier, Delivery, Send } from "./courier.ts";
@@ -66,6 +66,7 @@ const failCall = routine({
     retry_after: z.string().nullable(),
     unavailable: z.boolean(),
     gone: z.boolean(),
+    silence: z.string().nullable(),
   }),
   result: z.object({ id: z.string(), state: z.string(), open: z.boolean() }),
 });
@@ -160,6 +161,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
       retry_after: retry_after === null ? null : `${retry_after} seconds`,
       unavailable: error instanceof Unavailable,
       gone: error instanceof Gone,
+      silence: error instanceof Unreachable ? error.reason : null,
     });
     if (open) closed.add(endpoint_id);
   }

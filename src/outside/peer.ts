@@ -3,6 +3,16 @@ export class Refused extends Error {}
 
 /** The peer says that it is no more, and is not to be asked again for anything. */
 export class Gone extends Refused {}
+/** Whom it is for takes nothing from us any more: he blocked us, or is gone. */
+export class Unreachable extends Refused {
+  /** In the peer's words, a few of them. */
+  readonly reason: string;
+
+  constructor(message: string, reason: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
 
 /** The peer is down, slow, throttles, answers nonsense, or does not know us: what it was asked for may be asked for again. */
 export class Unavailable extends Error {
@@ -22,7 +32,7 @@ export interface Answer {
   text: string;
 }
 
-interface Limits {
+export interface Limits {
   /** Of the answer's body, counted: what it says of its length may be wrong. 0: it is not read, whatever it has. */
   limit_bytes?: number;
   /** Over the question, the answer's head and its body together. */

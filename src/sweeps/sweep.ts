@@ -36,10 +36,11 @@ export const askedBatch = 20;
 
 const budget_ms = 15_000;
 
-/** Declares a sweep that is a routine: batches of 100, within 15 seconds a run. */
-export function sweep(domain: string, name: string, interval_seconds: number): Sweep {
+/** Declares a sweep that is a routine: batches of 100 unless told, within 15 seconds a run. */
+export function sweep(domain: string, name: string, interval_seconds: number, rows: number = batch): Sweep {
   const only = sweepRoutine(`${domain}.${name}`);
-  return { name, interval_seconds, batch, budget_ms, calls: [only], work: (shift) => shift.call(only, { batch }) };
+  const work = (shift: Shift) => shift.call(only, { batch: rows });
+  return { name, interval_seconds, batch: rows, budget_ms, calls: [only], work };
 }
 
 /** Declares a sweep that asks a provider. A deployment without it has nothing to ask, and that is no error. */

@@ -117,6 +117,9 @@ test("another workspace's ids and ids of nothing are the same 404, and write not
 
 test("query parameters that do not fit, are repeated or unknown are named", async ({ api, routes, workspace }) => {
   const hostile: Record<string, string[]> = {
+    "listMessages kind": ["", "%00", "K", "a b", "x".repeat(100), "..", "a&kind=a"],
+    channel: ["", "%00", "E-Mail", "a b", "x".repeat(100), "email&channel=email"],
+    language: ["", "%00", "DE", "de_AT", "de-at", "x".repeat(100), "en&language=en"],
     limit: [
       "0",
       "-1",

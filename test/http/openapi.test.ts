@@ -242,6 +242,31 @@ test("the answers fit their descriptions", async ({ db, world, market, api, rout
   await db.query("select messages.claim('none', 1, '1 minute')");
   await check("listChannels", "/v1/channels");
   await check("retryChannel", "/v1/channels/none/retry", {});
+  await check("listMessageKinds", "/v1/message_kinds");
+  const text = { kind: "broadcast.spring", channel: "email", language: "en", subject: "Spring", body: "{{code}}" };
+  await check("putTemplate", "/v1/templates", text);
+  await check("listTemplates", "/v1/templates");
+  await check("getTemplate", "/v1/templates/current?kind=broadcast.spring&channel=email&language=de");
+  await check("getTemplate", "/v1/templates/current?kind=reminder&channel=telegram&language=de");
+  await check("previewTemplate", "/v1/templates/preview", { kind: "reminder", channel: "email", language: "de" });
+  const contact = await check("createContact", `${path}/contacts`, { channel: "email", address: "ada@example.com" });
+  await check("listContacts", `${path}/contacts`);
+  const draft = {
+    name: "Spring",
+    channel: "email",
+    kind: "broadcast.spring",
+    segment: { all: true },
+    data: { code: "S" },
+  };
+  await check("countBroadcast", "/v1/broadcasts/dry_run", draft);
+  const broadcast = `/v1/broadcasts/${idOf(await check("createBroadcast", "/v1/broadcasts", draft))}`;
+  await check("startBroadcast", `${broadcast}/start`, {});
+  await check("stopBroadcast", `${broadcast}/stop`, {});
+  await check("resumeBroadcast", `${broadcast}/resume`, {});
+  await check("getBroadcast", broadcast);
+  await check("listBroadcasts", "/v1/broadcasts");
+  await check("changeContact", `${path}/contacts/${idOf(contact)}`, { silenced: true });
+  await check("deleteContact", `${path}/contacts/${idOf(contact)}`);
   await check("getHealth", "/health");
   await check("getReadiness", "/ready");
   expect([...seen].toSorted((a, b) => a.localeCompare(b))).toEqual(

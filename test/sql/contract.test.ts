@@ -151,6 +151,7 @@ const besides = [
   "access.compare",
   "billing.paid_until",
   "payments.quote",
+  "messages.count_recipients",
   // Of the release before: its Worker runs until this one is deployed.
   "messages.settle",
 ];

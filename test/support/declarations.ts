@@ -4,8 +4,11 @@ import { calls as renewals } from "../../src/billing/balance.ts";
 import { calls as changes } from "../../src/billing/change.ts";
 import { calls as billing } from "../../src/billing/store.ts";
 import { calls as ledger } from "../../src/ledger/store.ts";
+import { calls as broadcasts } from "../../src/messages/broadcasts.ts";
+import { calls as contacts } from "../../src/messages/contacts.ts";
 import { calls as messages } from "../../src/messages/store.ts";
 import { calls as webhooks } from "../../src/messages/webhooks.ts";
+import { calls as templates } from "../../src/messages/templates.ts";
 import { calls as events } from "../../src/ops/events.ts";
 import { calls as inbox } from "../../src/ops/inbox.ts";
 import { calls as ops } from "../../src/ops/store.ts";
@@ -31,6 +34,9 @@ const all: readonly Routine[] = [
   ...access,
   ...messages,
   ...webhooks,
+  ...contacts,
+  ...templates,
+  ...broadcasts,
   ...ops,
   ...events,
   ...inbox,

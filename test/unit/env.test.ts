@@ -12,6 +12,8 @@ test("the bindings, parsed once for each env", () => {
     btcpay: null,
     webhook_key: null,
     local: false,
+    mail: null,
+    telegram: null,
     checkout_origins: [],
     provisioner: null,
     assets: null,
@@ -69,6 +71,22 @@ test("without a key there is no Stripe, and that is no fault; an empty binding i
   expect(settings({ DATABASE_URL, STRIPE_WEBHOOK_SECRET: "whsec_1" }).stripe).toBeNull();
 });
 
+test("those who send to people: mail, and a bot; empty bindings are none", () => {
+  const mail = { MAIL_API_KEY: "re_abc_1", MAIL_FROM: "Acme <hello@acme.example>" };
+  const bot = { TELEGRAM_BOT_TOKEN: `4711:${"x".repeat(35)}` };
+  expect(settings({ DATABASE_URL, ...mail, ...bot })).toMatchObject({
+    mail: { api_key: "re_abc_1", from: "Acme <hello@acme.example>", api_base: null },
+    telegram: { token: bot.TELEGRAM_BOT_TOKEN, api_base: null },
+  });
+  const local = { MAIL_API_BASE: "http://127.0.0.1:1", TELEGRAM_API_BASE: "http://localhost:2" };
+  expect(settings({ DATABASE_URL, ...mail, ...bot, ...local })).toMatchObject({
+    mail: { api_base: "http://127.0.0.1:1" },
+    telegram: { api_base: "http://localhost:2" },
+  });
+  const empty = { MAIL_API_KEY: "", MAIL_FROM: "", MAIL_API_BASE: "", TELEGRAM_BOT_TOKEN: "", TELEGRAM_API_BASE: "" };
+  expect(settings({ DATABASE_URL, ...empty })).toMatchObject({ mail: null, telegram: null });
+});
+
 test("origins that a checkout may lead to", () => {
   const env = { DATABASE_URL, CHECKOUT_ORIGINS: "https://app.example, https://a.example:8443/,http://127.0.0.1:3000" };
   const origins = ["https://app.example", "https://a.example:8443", "http://127.0.0.1:3000"];
@@ -100,6 +118,13 @@ test.each([
   { CHECKOUT_ORIGINS: "https://user:secret@app.example" },
   { CHECKOUT_ORIGINS: "https://app.example,,secret" },
   { CHECKOUT_ORIGINS: "*" },
+  { MAIL_API_KEY: "secret." },
+  { MAIL_API_KEY: "re_secret", MAIL_FROM: "nobody at all" },
+  { MAIL_API_KEY: "re_secret", MAIL_FROM: "Acme <hello@secret.example>\nBcc: x@secret.example" },
+  { MAIL_API_KEY: "re_secret", MAIL_FROM: "" },
+  { MAIL_FROM: "a@b", MAIL_API_BASE: "https://secret.example" },
+  { TELEGRAM_BOT_TOKEN: "_secret" },
+  { TELEGRAM_API_BASE: "http://10.0.0.1/secret." },
 ])("a binding that is not what it should be is refused by its name: %j", (bound) => {
   let problem: unknown;
   try {

@@ -15,6 +15,8 @@ const settings: Settings = {
   local: true,
   checkout_origins: [],
   provisioner: null,
+  mail: null,
+  telegram: null,
   assets: null,
 };
 

@@ -11,6 +11,8 @@ const settings: Settings = {
   local: true,
   checkout_origins: [],
   provisioner: null,
+  mail: null,
+  telegram: null,
   assets: null,
 };
 const sweeps = Array.from({ length: 12 }, (_, i) => sweep("ops", `sweep_${i}`, 60));

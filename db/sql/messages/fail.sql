@@ -1,9 +1,9 @@
 -- messages.fail: a claimed message could not be delivered: it is due again later (messages.next_attempt, and not before `retry_after`), or,
 -- when `final` or after its last try, dead under an alarm. `unavailable`: that was not the message's fault but the channel's, or its
--- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled. `open`:
--- nothing is to be sent there now.
+-- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled.
+-- `silence`: its contact takes no message any more, and why. `open`: nothing is to be sent there now.
 -- Guarantees: only the claim's holder says so. Refuses: not_found.
--- Locks: the message, then its endpoint or channel. Callers: worker
+-- Locks: the message, then its endpoint, channel or contact. Callers: worker
 create or replace function messages.fail(
   inout id uuid,
   token uuid,
@@ -13,7 +13,8 @@ create or replace function messages.fail(
   retry_after interval default null,
   unavailable boolean default false,
   out open boolean,
-  gone boolean default false
+  gone boolean default false,
+  silence text default null
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -42,7 +43,12 @@ begin
     if fail.gone and v_message.endpoint_id is not null then
       perform messages.disable_endpoint(v_message.endpoint_id, 'gone', fail.error);
       fail.open := true;
-    elsif fail.state = 'dead' then
+      return;
+    end if;
+    if fail.silence is not null then
+      perform messages.silence(v_message.contact_id, fail.silence);
+    end if;
+    if fail.state = 'dead' then
       perform messages.bury(fail.id, v_message.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id, fail.error,
         exhausted => not fail.final);
     end if;

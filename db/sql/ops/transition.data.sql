@@ -106,6 +106,7 @@ insert into ops.transition (machine, from_state, to_state) values
   ('messages.outbox', '', 'queued'),
   ('messages.outbox', 'queued', 'sending'),
   ('messages.outbox', 'queued', 'canceled'),
+  ('messages.outbox', 'queued', 'delivered'),
   ('messages.outbox', 'sending', 'queued'),
   ('messages.outbox', 'sending', 'delivered'),
   ('messages.outbox', 'sending', 'dead'),

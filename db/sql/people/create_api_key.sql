@@ -32,7 +32,8 @@ begin
     perform ops.refuse('not_found');
   end if;
   foreach v_scope in array create_api_key.scopes loop
-    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write') then
+    if v_scope in ('credits:read', 'credits:write', 'workspaces:read', 'billing:read', 'billing:write',
+      'messages:read', 'messages:write') then
       continue;
     elsif v_scope not in ('credits:grant', 'ledger:adjust', 'workspaces:write', 'plans:write', 'access:read', 'access:write',
       'keys:read', 'keys:write', 'ops:read', 'ops:write', 'webhooks:read', 'webhooks:write') then

@@ -128,7 +128,7 @@ export class Lab {
            ops.sweep, ops.sweep_run, ops.event, messages.outbox, messages.endpoint, messages.webhook_event, people.api_key, people.workspace, billing.renewal,
            billing.subscription, payments.customer, payments.purchase, payments.payment, payments.intent, payments.refund,
            payments.dispute, payments.campaign, payments.promo_code, payments.redemption, payments.referral, payments.reward,
-           billing.trial, access.key, access.stray`,
+           billing.trial, access.key, access.stray, messages.contact, messages.template, messages.broadcast, messages.channel`,
       );
       await client.query("update billing.policy set after_end = default, shortfall = default");
       await client.query("update payments.referral_policy set percent = default, recurring = default");

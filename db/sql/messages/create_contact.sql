@@ -1,0 +1,36 @@
+-- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once.
+-- Guarantees: an audit row in the same statement, without the address. Refuses: not_found (workspace), contact_exists (with its id);
+--   constraints contact_*. Callers: worker
+create or replace function messages.create_contact(
+  inout workspace_id uuid,
+  inout channel text,
+  inout address text,
+  inout language text,
+  inout opt_outs text[],
+  caused_by text,
+  out id uuid,
+  out created_at timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not people.has_workspace(create_contact.workspace_id) then
+    perform ops.refuse('not_found');
+  end if;
+  create_contact.id := uuidv7();
+  create_contact.created_at := ops.now();
+  insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+  values (create_contact.id, create_contact.workspace_id, create_contact.channel, create_contact.address, create_contact.language,
+          create_contact.opt_outs, create_contact.created_at)
+  on conflict on constraint contact_once do nothing;
+  if not found then
+    perform ops.refuse('contact_exists', jsonb_build_object('contact_id', (
+      select c.id from messages.contact c
+       where c.workspace_id = create_contact.workspace_id and c.channel = create_contact.channel
+         and c.address = create_contact.address)));
+  end if;
+  perform ops.record_change(
+    workspace_id => create_contact.workspace_id, actor => create_contact.caused_by, action => 'contact.create',
+    subject => 'contact:' || create_contact.id, detail => jsonb_build_object('channel', create_contact.channel));
+end
+$$;
