@@ -45,9 +45,6 @@ begin
     perform ops.refuse('reference_used', (
       select jsonb_build_object('purchase_id', p.purchase_id) from payments.payment p where p.id = v_payment));
   end if;
-  if v_purchase.payment_id = v_payment then
-    return 'known';
-  end if;
   if finalize.fact ->> 'payment_intent' is not null then
     perform payments.link_intent(v_purchase.provider, finalize.fact ->> 'payment_intent', v_payment);
   end if;

@@ -124,7 +124,7 @@ export const balance: Mutation[] = [
   {
     guard: "what Stripe was paid is refunded at Stripe",
     routine: "payments.refund_payment",
-    changes: [["v_payment.provider not in ('manual', 'balance')", "false"]],
+    changes: [["v_payment.provider not in ('manual', 'balance', 'btcpay')", "false"]],
     probe: async (lab) => {
       const { till, customer, refund } = await shop(lab, 0);
       const pack = await till.pack(10);
