@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { urlFault } from "../../src/outside/webhook/address.ts";
+import { projectRoot } from "../world/bundle.ts";
 
 const deployed = { local: false };
 const onThisMachine = { local: true };
@@ -196,3 +199,8 @@ test.each([
   "http://app.example/",
   "https://127.0.0.1/",
 ])("nor does the local stack send anywhere else: %s", (url) => expect(urlFault(url, onThisMachine)).not.toBeNull());
+
+test("requests to hosts of the Worker's own zone come in from outside, as anybody's do", () => {
+  const config = readFileSync(join(projectRoot, "wrangler.toml"), "utf8");
+  expect(config).toMatch(/^compatibility_flags = \[.*"global_fetch_strictly_public".*\]$/m);
+});
