@@ -157,7 +157,7 @@ const deliveries = createRoute({
   request: { params: model.endpointParams, query: model.deliveriesQuery },
   responses: {
     200: jsonAnswer(() => pageAnswer(model.deliveryItem()), "A page"),
-    ...readRefusals("cursor_invalid", "operator_key_required"),
+    ...readRefusals("cursor_invalid", "operator_key_required", "not_found"),
   },
 });
 

@@ -204,11 +204,12 @@ export async function getEndpoint(c: AppContext, id: string) {
   return shownEndpoint(row);
 }
 
-/** A page of what went or is to go to an endpoint, were it deleted since, newest first, and one more. */
+/** A page of what went or is to go to an endpoint, were it deleted since, newest first, and one more. Refuses `not_found`. */
 export async function listDeliveries(c: AppContext, id: string, page: Page) {
   const rows = await read(c, reading, (db) =>
     db
       .select({
+        // Null where an endpoint was told nothing: then it is one row with nothing in it.
         id: outbox.id,
         event_id: sql<string>`${outbox.body} ->> 'event_id'`.as("event_id"),
         type: sql<EventType>`${outbox.kind}`.as("type"),
@@ -219,17 +220,28 @@ export async function listDeliveries(c: AppContext, id: string, page: Page) {
         settled_at: outbox.settled_at,
         created_at: outbox.created_at,
       })
-      .from(outbox)
-      .where(and(eq(outbox.endpoint_id, id), page.after === null ? undefined : lt(outbox.id, page.after)))
+      .from(endpoint)
+      .leftJoin(
+        outbox,
+        and(eq(outbox.endpoint_id, endpoint.id), page.after === null ? undefined : lt(outbox.id, page.after)),
+      )
+      .where(eq(endpoint.id, id))
       .orderBy(desc(outbox.id))
       .limit(page.limit + 1),
   );
-  return rows.map((row) =>
-    Object.assign(row, {
-      due_at: utcOrNull(row.due_at),
-      settled_at: utcOrNull(row.settled_at),
-      created_at: utc(row.created_at),
-    }),
+  if (rows.length === 0) throw new Problem("not_found");
+  return rows.flatMap(({ id: delivery, attempts, created_at, due_at, settled_at, ...row }) =>
+    delivery === null || attempts === null || created_at === null
+      ? []
+      : [
+          Object.assign(row, {
+            id: delivery,
+            attempts,
+            due_at: utcOrNull(due_at),
+            settled_at: utcOrNull(settled_at),
+            created_at: utc(created_at),
+          }),
+        ],
   );
 }
 

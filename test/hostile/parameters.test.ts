@@ -152,6 +152,7 @@ test("query parameters that do not fit, are repeated or unknown are named", asyn
     unit: ["", "eur", "xyz", "Credit", "credit%00", "1", "_a", "a-b", "a".repeat(33), "%C3%A9", "seat&unit=credit"],
     // A promo code is typed in any case, and may begin with a digit.
     "listPromoCodes code": ["", "p", "-pro", "pro%00", "pro%20code", "%C3%A9t%C3%A9", "p".repeat(51), "ab&code=cd"],
+    type: ["", "credits", "Credits.low", "credits.low%00", "credits.*", "*", "credits.low&type=hold.expired"],
     kind: ["", "CREDIT_PACK", "x", "credit_pack%00", "credit_pack,retail_token", "retail_token&kind=credit_pack"],
     currency: ["", "EUR", "eu", "euro", "eur%00", "1ur", "eur&currency=usd"],
     workspace_id: hostileIds,
