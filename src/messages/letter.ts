@@ -100,7 +100,9 @@ export function show(kind: string, data: unknown, language: string): View {
   try {
     return kindOf(kind)?.show(data, speakerOf(language)) ?? {};
   } catch (error) {
-    throw new Unwritable(`the data of ${kind} are not whole`, { cause: error });
+    if (!(error instanceof z.ZodError)) throw error;
+    const places = error.issues.map(({ path }) => path.join("."));
+    throw new Unwritable(`the data of ${kind} are not whole: ${places.join(", ")}`, { cause: error });
   }
 }
 

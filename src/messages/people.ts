@@ -44,7 +44,7 @@ function written(of: Parameters<typeof writeLetter>[0]): Letter {
   try {
     return writeLetter(of);
   } catch (error) {
-    if (error instanceof Unwritable) throw new Refused(error.message, { cause: error });
+    if (error instanceof Unwritable) throw new Refused(error.message);
     throw error;
   }
 }

@@ -110,7 +110,13 @@ const violations: Record<string, string> = {
         union all
         select 'lots_expire', owner_id || ':' || unit from ledger.account where parked_until is not null
         union all
-        select 'purchases_expire', id::text from payments.purchase where parked_until is not null) x
+        select 'purchases_expire', id::text from payments.purchase where parked_until is not null
+        union all
+        select 'notices', id::text from messages.outbox where channel = 'notice' and state = 'queued' and error is not null
+        union all
+        select p.sweep, p.subject from ops.parked p
+          join messages.broadcast b on b.id::text = p.subject and b.state in ('running', 'stopped')
+         where p.sweep = 'broadcasts') x
         on x.sweep = p.sweep and x.subject = p.subject
      where p.subject is null or x.subject is null`,
 
