@@ -20,6 +20,8 @@ const address = z.strictObject({
   stripe_url: z.string(),
   provisioner_url: z.string(),
   receiver_url: z.string(),
+  mail_url: z.string(),
+  telegram_url: z.string(),
   btcpay_url: z.string(),
   outside_log: z.string(),
   pid: z.int(),

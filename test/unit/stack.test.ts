@@ -61,6 +61,8 @@ test("who has an account at Stripe is told how its events come here", () => {
     bridge_url: "",
     provisioner_url: "http://127.0.0.1:5",
     receiver_url: "http://127.0.0.1:6",
+    mail_url: "http://127.0.0.1:8",
+    telegram_url: "http://127.0.0.1:9",
     btcpay_url: "http://127.0.0.1:7",
     outside_log: "outside.log",
     dev_url: "http://127.0.0.1:1",

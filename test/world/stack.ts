@@ -51,9 +51,11 @@ export interface StackAddress {
   dev_url: string;
   /** Stripe in miniature; null where the developer gave a key of a Stripe account. */
   stripe_url: string | null;
-  /** The outside world in miniature: what provisions, what takes webhooks, and what takes coins. */
+  /** The outside world in miniature: what provisions, and what takes webhooks, mails, chats and coins. */
   provisioner_url: string;
   receiver_url: string;
+  mail_url: string;
+  telegram_url: string;
   btcpay_url: string;
   /** What the outside world was told and did, a line each. */
   outside_log: string;

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { z } from "zod";
 import { startBtcpay } from "../btcpay.ts";
 import { freePort } from "../free-port.ts";
+import { startMail } from "../mail.ts";
 import type { Peer } from "../peer.ts";
 import { startProvisioner } from "../provisioner.ts";
 import { startReceiver } from "../receiver.ts";
+import { startTelegram } from "../telegram.ts";
 import type { Diary } from "./diary.ts";
 
 /** The outside world in miniature, besides Stripe: what the Worker tells something, as a local stack has it. */
@@ -14,7 +16,7 @@ export interface Outside {
   /** The Worker's bindings of it. */
   vars: Record<string, string>;
   /** Where each part is. */
-  addresses: Record<"provisioner_url" | "receiver_url" | "btcpay_url", string>;
+  addresses: Record<"provisioner_url" | "receiver_url" | "mail_url" | "telegram_url" | "btcpay_url", string>;
   /** The stack's clocks were moved to here, in milliseconds. */
   moved(to: number): void;
   /** Has the Worker, which is there by now, tell the receiver of all events; once for each database. */
@@ -59,11 +61,15 @@ export async function startOutside({ directory, diary, reset, workerUrl }: Outsi
       secrets: known?.data === undefined ? [] : [known.data.secret],
     });
     stops.push(() => receiver.stop());
+    const mail = await startMail({ port: await ports.choose("mail") });
+    stops.push(() => mail.stop());
+    const telegram = await startTelegram({ port: await ports.choose("telegram") });
+    stops.push(() => telegram.stop());
     const btcpay = await startBtcpay({ port: await ports.choose("btcpay"), now: () => Date.now() + ahead });
     stops.push(() => btcpay.stop());
     const btcpaySecret = randomBytes(24).toString("base64url");
     btcpay.listen({ url: `${workerUrl}/webhooks/btcpay`, secret: btcpaySecret });
-    ports.keep({ provisioner, receiver: receiver.peer, btcpay: btcpay.peer });
+    ports.keep({ provisioner, receiver: receiver.peer, mail, telegram, btcpay: btcpay.peer });
 
     provisioner.watch = ({ method, path }, { status }) => {
       const key = path.split("/").at(-1) ?? "";
@@ -73,6 +79,20 @@ export async function startOutside({ directory, diary, reset, workerUrl }: Outsi
     receiver.peer.watch = ({ text }, { status }) => {
       diary.write("webhook", status < 300 ? saidBy(text) : `refused with ${status}`);
     };
+    let [mails, texts] = [0, 0];
+    mail.watch = (_request, { status }) => {
+      // The same one, sent again, is taken once.
+      const fresh = mail.mails.slice(mails);
+      mails = mail.mails.length;
+      for (const { to, subject } of fresh) diary.write("mail", `to ${to}: ${subject}`);
+      if (status >= 300) diary.write("mail", `refused with ${status}`);
+    };
+    telegram.watch = (_request, { status }) => {
+      const fresh = telegram.texts.slice(texts);
+      texts = telegram.texts.length;
+      for (const { chat, text } of fresh) diary.write("telegram", `to ${chat}: ${text.replaceAll(/\s+/g, " ").trim()}`);
+      if (status >= 300) diary.write("telegram", `refused with ${status}`);
+    };
     btcpay.peer.watch = ({ method, path }, { status }) => {
       const [, id = "", act] = /^\/i\/(\w+)\/(\w+)$/.exec(path) ?? [];
       if (method === "POST" && act !== undefined && status < 400) diary.write("btcpay", `invoice ${id}: ${act}`);
@@ -81,13 +101,21 @@ export async function startOutside({ directory, diary, reset, workerUrl }: Outsi
     return {
       vars: {
         ...provisioner.bindings,
+        ...mail.bindings,
+        ...telegram.bindings,
         WEBHOOK_SIGNING_KEY: fs.readFileSync(keyFile, "utf8"),
         BTCPAY_URL: btcpay.url,
         BTCPAY_API_KEY: btcpay.api_key,
         BTCPAY_STORE_ID: btcpay.store_id,
         BTCPAY_WEBHOOK_SECRET: btcpaySecret,
       },
-      addresses: { provisioner_url: provisioner.url, receiver_url: receiver.url, btcpay_url: btcpay.url },
+      addresses: {
+        provisioner_url: provisioner.url,
+        receiver_url: receiver.url,
+        mail_url: mail.url,
+        telegram_url: telegram.url,
+        btcpay_url: btcpay.url,
+      },
       moved: (to) => {
         ahead = to - Date.now();
       },
