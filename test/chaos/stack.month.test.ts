@@ -111,7 +111,8 @@ test("A3 months in a minute: a renewal, a card that declines, grace, read-only, 
 
   // Seven days of grace, and the last of the attempts to take the payment.
   expect(typesOf(await person.clock("10 days"))).toContain("invoice.payment_failed");
-  expect(await person.subscription()).toMatchObject({ state: "unpaid", read_only: true });
+  const unpaid = await person.subscription();
+  expect(unpaid, JSON.stringify(unpaid)).toMatchObject({ state: "unpaid", read_only: true });
   expect(await person.spend(10)).toBe("workspace_read_only");
 
   expect(await click(portal, { act: "card_pays" })).toBe(303);

@@ -45,6 +45,7 @@ const foreignIds: Readonly<Record<string, RegExp>> = {
   event: /^[A-Za-z0-9_-]{1,255}$/,
   sweep: /^[\w-]{1,63}$/,
   code: /^[A-Za-z0-9][A-Za-z0-9_-]{1,49}$/,
+  channel: /^[a-z0-9][a-z0-9_.-]{0,63}$/,
 };
 
 function sendable({ method, example }: Operation): Call {

@@ -5,7 +5,12 @@ import { Api, textOf } from "./api.ts";
 import type { Address } from "./stack.ts";
 
 const journey = z.object({ now: z.string(), tick: z.literal("ok"), sweeps: z.array(z.unknown()).length(0) });
-const message = z.object({ channel: z.string(), kind: z.string(), workspace_id: z.string().nullable() });
+const message = z.object({
+  id: z.string(),
+  channel: z.string(),
+  kind: z.string(),
+  workspace_id: z.string().nullable(),
+});
 const messagePage = z.object({ data: z.array(message), next_cursor: z.string().nullable() });
 
 /** A customer of a service that sells access at the local stack. */
@@ -14,6 +19,8 @@ export class Customer {
   readonly path: string;
   readonly #stack: Address;
   readonly #id: string;
+  /** What was seen of the outbox: what left it is dropped after 35 days. */
+  readonly #seen = new Map<string, z.infer<typeof message>>();
 
   constructor(stack: Address, id: string) {
     this.api = new Api(stack.url, stack.operator_key);
@@ -86,15 +93,16 @@ export class Customer {
 
   /** What it was told, and what whoever provisions was, in the order in which it came. */
   async told(): Promise<{ notices: string[]; keys: string[] }> {
-    const messages: z.infer<typeof message>[] = [];
     let page = "/v1/messages?limit=100";
     for (let more = true; more;) {
       const { data, next_cursor } = messagePage.parse((await this.api.get(page)).body);
-      messages.push(...data);
+      for (const one of data) this.#seen.set(one.id, one);
       page = `/v1/messages?limit=100&cursor=${next_cursor ?? ""}`;
       more = next_cursor !== null;
     }
-    const own = messages.filter(({ workspace_id }) => workspace_id === this.#id).toReversed();
+    const own = [...this.#seen.values()]
+      .filter(({ workspace_id }) => workspace_id === this.#id)
+      .toSorted((one, other) => (one.id < other.id ? -1 : 1));
     const kinds = (of: string) => own.filter(({ channel }) => channel === of).map(({ kind }) => kind);
     return { notices: kinds("notice"), keys: kinds("provisioner") };
   }

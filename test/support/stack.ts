@@ -98,7 +98,9 @@ export class StackFolder {
 
   #launch(command: string, words: string[], more: NodeJS.ProcessEnv): Started {
     // Whatever account at Stripe this machine's developer has: a test has none of it.
-    const env = { ...process.env, STRIPE_SECRET_KEY: "", CHECKOUT_ORIGINS: "", ...more };
+    // The usual port is whose who comes first: of two that start at once, one would wait for it for ever.
+    const own = { TOLLGATE_PORT: String(20_000 + Number(process.env["VITEST_POOL_ID"] ?? 0)) };
+    const env = { ...process.env, ...own, STRIPE_SECRET_KEY: "", CHECKOUT_ORIGINS: "", ...more };
     const child = spawn(command, words, { cwd: projectRoot, detached: true, env, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     const listen = (chunk: Buffer): void => {

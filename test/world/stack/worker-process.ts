@@ -9,9 +9,12 @@ import type { WorkerReport } from "./worker-order.ts";
  */
 let dispose: (() => Promise<void>) | undefined;
 
+/** wrangler waits for ever for a port that somebody else has taken meanwhile, and so does its disposal. */
+const [startMs, disposeMs] = [90_000, 5_000];
+
 // From the first moment: the stack may be gone before wrangler is up. What wrangler has started by then ends with this.
 process.once("disconnect", () => {
-  void Promise.resolve(dispose?.()).finally(() => process.exit(0));
+  void Promise.race([dispose?.(), after(disposeMs)]).finally(() => process.exit(0));
 });
 
 process.once("message", (message) => {
@@ -42,7 +45,13 @@ async function run(order: ReturnType<typeof workerOrder.parse>): Promise<void> {
     },
   });
   dispose = () => worker.dispose();
-  tell({ kind: "ready", url: (await worker.url).origin });
+  const url = await Promise.race([worker.url, after(startMs)]);
+  if (url === undefined) throw new Error(`It does not listen on port ${order.port}: is that another program's by now?`);
+  tell({ kind: "ready", url: url.origin });
+}
+
+function after(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, ms, undefined));
 }
 
 function tell(report: WorkerReport): void {
