@@ -52,7 +52,8 @@ test(
       const places = placesOf(route.body ?? {});
       const calls = places.flatMap(({ pointer, schema }) =>
         unfit(schema)
-          .filter(({ json }) => json !== "" || pointer !== "")
+          // A list without an item is a shorter list.
+          .filter(({ json }) => json !== "" || (pointer !== "" && !/\/\d+$/.test(pointer)))
           .map((value) => ({ pointer, value })),
       );
       const send = async ({ pointer, value }: (typeof calls)[number]) => {
