@@ -1770,9 +1770,11 @@ revoke all on function "messages"."create_broadcast"(text, text, text, jsonb, js
 grant execute on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) to tollgate_worker;
 
 -- @routine messages.create_contact
--- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once.
--- Guarantees: an audit row in the same statement, without the address. Refuses: not_found (workspace), contact_exists (with its id);
---   constraints contact_*. Callers: worker
+-- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once, and a workspace has 100
+-- contacts at most: one notice becomes a message to each.
+-- Guarantees: an audit row in the same statement, without the address; never more contacts, whoever adds some at once.
+-- Refuses: not_found (workspace), contact_exists (with its id), contact_limit_reached (with the limit); constraints contact_*.
+-- Locks: the workspace. Callers: worker
 create or replace function messages.create_contact(
   inout workspace_id uuid,
   inout channel text,
@@ -1785,8 +1787,10 @@ create or replace function messages.create_contact(
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  c_most constant integer := 100;
 begin
-  if not people.has_workspace(create_contact.workspace_id) then
+  if not people.lock_workspace(create_contact.workspace_id) then
     perform ops.refuse('not_found');
   end if;
   create_contact.id := uuidv7();
@@ -1800,6 +1804,9 @@ begin
       select c.id from messages.contact c
        where c.workspace_id = create_contact.workspace_id and c.channel = create_contact.channel
          and c.address = create_contact.address)));
+  end if;
+  if (select count(*) from messages.contact c where c.workspace_id = create_contact.workspace_id) > c_most then
+    perform ops.refuse('contact_limit_reached', jsonb_build_object('limit', c_most));
   end if;
   perform ops.record_change(
     workspace_id => create_contact.workspace_id, actor => create_contact.caused_by, action => 'contact.create',
@@ -2375,6 +2382,26 @@ end
 $$;
 revoke all on function "messages"."next_attempt"(text, integer) from public, tollgate_worker;
 
+-- @routine messages.none_dead
+-- messages.none_dead: a dead message of this channel was sent again: where it was the last one, the channel's alarm closes.
+-- Whoever has another one sent again, or buries one, at this moment waits for the alarm: what he did is seen, or he sees this.
+-- Locks: the alarm. Callers: messages.retry, messages.retry_dead
+create or replace function messages.none_dead(channel text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not ops.lock_alarm('messages_dead', none_dead.channel) then
+    return;
+  end if;
+  -- A statement of its own: it sees what was written while the alarm was waited for.
+  if not exists (select from messages.outbox o where o.channel = none_dead.channel and o.state = 'dead') then
+    perform ops.close_alarm('messages_dead', none_dead.channel);
+  end if;
+end
+$$;
+revoke all on function "messages"."none_dead"(text) from public, tollgate_worker;
+
 -- @routine messages.notices
 -- messages.notices: what the house has to say to workspaces is handed to their contacts, a batch of notices at once (D8).
 -- Guarantees: right at none, one or many at once; run again at once it changes nothing. All of a batch, or, where that fails, notice by
@@ -2679,11 +2706,47 @@ end
 $$;
 revoke all on function "messages"."rest_of"(integer, interval) from public, tollgate_worker;
 
+-- @routine messages.retry
+-- messages.retry: a person has a dead message sent again: its tries begin anew. One that is not dead stays as it is.
+-- Guarantees: an audit row in the same statement, where it was dead; its alarm closes, and, with the last one of its
+-- channel, the channel's. Refuses: not_found. Locks: the message, then the alarm. Callers: worker
+create or replace function messages.retry(
+  inout id uuid,
+  caused_by text,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o set state = 'queued', due_at = ops.now(), attempts = 0, settled_at = null
+   where o.id = retry.id and o.state = 'dead'
+  returning o.kind, o.workspace_id, o.channel, o.contact_id into v_message;
+  if found then
+    perform ops.close_alarm('message_dead', retry.id::text);
+    if v_message.contact_id is not null then
+      perform messages.none_dead(v_message.channel);
+    end if;
+    perform ops.record_change(
+      workspace_id => v_message.workspace_id, actor => retry.caused_by, action => 'message.retry',
+      subject => 'message:' || retry.id, detail => jsonb_build_object('kind', v_message.kind));
+  end if;
+  select o.state into retry.state from messages.outbox o where o.id = retry.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "messages"."retry"(uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."retry"(uuid, text) to tollgate_worker;
+
 -- @routine messages.retry_dead
 -- messages.retry_dead: a person has the dead messages of a channel sent again, the oldest 1,000 at most: their tries begin anew, and its circuit
--- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close.
+-- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close;
+-- the channel's does when nothing of it is dead any more, whoever had the last one sent again.
 -- Refuses: not_found (nobody delivers this channel, and nothing of it is dead).
--- Locks: the messages, SKIP LOCKED; then the channel. Callers: worker
+-- Locks: the messages, SKIP LOCKED; then the channel, then the alarm. Callers: worker
 create or replace function messages.retry_dead(
   inout channel text,
   caused_by text,
@@ -2714,11 +2777,11 @@ begin
     perform ops.refuse('not_found');
   end if;
   perform messages.recovered(array[retry_dead.channel], null);
+  perform messages.none_dead(retry_dead.channel);
   if retry_dead.retried > 0 then
     foreach v_id in array v_ids loop
       perform ops.close_alarm('message_dead', v_id::text);
     end loop;
-    perform ops.close_alarm('messages_dead', retry_dead.channel);
     perform ops.record_change(
       workspace_id => null, actor => retry_dead.caused_by, action => 'channel.retry',
       subject => 'channel:' || retry_dead.channel, detail => jsonb_build_object('retried', retry_dead.retried));
@@ -3123,6 +3186,22 @@ begin
 end
 $$;
 revoke all on function "ops"."apply_event"(text, jsonb, text, timestamptz) from public, tollgate_worker;
+
+-- @routine ops.lock_alarm
+-- ops.lock_alarm: holds an alarm that is open, for one who closes it only where what it tells of is over: whoever raises or closes it
+-- waits. Answers whether it is open. Callers: messages.none_dead
+create or replace function ops.lock_alarm(code text, subject text)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from ops.alarm a
+   where a.code = lock_alarm.code and a.subject = lock_alarm.subject and a.closed_at is null
+     for no key update;
+  return found;
+end
+$$;
+revoke all on function "ops"."lock_alarm"(text, text) from public, tollgate_worker;
 
 -- @routine ops.tell_alarm
 -- ops.tell_alarm: trigger function: tells the operator's endpoints of an alarm that opened (version 1) or closed (version 2).
@@ -4155,6 +4234,21 @@ end
 $$;
 revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
 grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
+
+-- @routine people.lock_workspace
+-- people.lock_workspace: the workspace's row, first in the order of locks: whoever moves a workspace's subscription, purchases
+-- or payments waits here for whoever else does. Answers whether there is such a workspace.
+-- Callers: billing's and payments' routines, messages.create_contact
+create or replace function people.lock_workspace(workspace_id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from people.workspace w where w.id = lock_workspace.workspace_id for no key update;
+  return found;
+end
+$$;
+revoke all on function "people"."lock_workspace"(uuid) from public, tollgate_worker;
 
 -- @trigger access.key_made_told
 -- access.key_made_told: a new access key is told of to the operator's endpoints, in the statement that makes it.

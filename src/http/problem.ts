@@ -24,6 +24,7 @@ export const problems = {
   checkout_open: { status: 409, title: "Another purchase of a plan is open" },
   endpoint_disabled: { status: 409, title: "The webhook endpoint is disabled" },
   contact_exists: { status: 409, title: "The workspace has that contact already" },
+  contact_limit_reached: { status: 409, title: "The workspace has as many contacts as it may" },
   hold_ended: { status: 409, title: "The hold has already ended" },
   idempotency_key_expired: { status: 409, title: "The effect of this key is done and its stored answer has gone" },
   key_moved_on: { status: 409, title: "The access key has moved on meanwhile" },

@@ -26,7 +26,7 @@ const createContact = createRoute({
   request: { params: model.contactsParams, headers: idempotencyOptional, body: jsonBody(model.contactBody) },
   responses: {
     201: keyedAnswer(model.contactItem, "The contact"),
-    ...writeRefusals("not_found", "contact_exists"),
+    ...writeRefusals("not_found", "contact_exists", "contact_limit_reached"),
   },
 });
 

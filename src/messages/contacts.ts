@@ -58,7 +58,7 @@ const deleteCall = routine({
 /** Every routine that is called here, for the contract test. */
 export const calls = [createCall, changeCall, deleteCall];
 
-/** Makes a contact. Refuses `not_found`, `contact_exists`. */
+/** Makes a contact. Refuses `not_found`, `contact_exists`, `contact_limit_reached`. */
 export async function createContact(c: AppContext, workspace: string, body: z.infer<typeof contactBody>) {
   const args = {
     channel: body.channel,

@@ -11,7 +11,7 @@ import { webhookCourier } from "./webhook-courier.ts";
 export const sweeps = [
   courierSweep("stripe_outbox", stripeCourier),
   courierSweep("webhook_outbox", webhookCourier),
-  sweep("messages", "notices", 60),
+  sweep("messages", "notices", 60, 25),
   courierSweep("email_outbox", emailCourier),
   courierSweep("telegram_outbox", telegramCourier),
   sweep("messages", "broadcasts", 60, 25),

@@ -35,9 +35,13 @@ class Letter {
   }
 
   async readers(n: number): Promise<string[]> {
-    const workspace = await newWorkspace(this.db);
     const all: string[] = [];
-    for (let i = 0; i < n; i += 1) all.push(await this.reader({ workspace }));
+    let workspace = "";
+    for (let i = 0; i < n; i += 1) {
+      // More it may not have.
+      if (i % 100 === 0) workspace = await newWorkspace(this.db);
+      all.push(await this.reader({ workspace }));
+    }
     return all;
   }
 

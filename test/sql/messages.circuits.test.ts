@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import { describe, expect } from "vitest";
-import { race } from "../support/barrier.ts";
+import { race, raceBehind } from "../support/barrier.ts";
 import { advance, call, rows } from "../support/scenario.ts";
 import { test } from "../support/sql.ts";
 
@@ -50,6 +50,28 @@ async function endpoint(db: Pool): Promise<string> {
 
 const alarms = (db: Pool, code: string, subject: string) =>
   rows(db, "select from ops.alarm where code = $1 and subject = $2 and closed_at is null", [code, subject]);
+
+/** A channel to people of which n messages ran out of tries. */
+async function deadToPeople(db: Pool, n: number): Promise<{ channel: string; ids: string[] }> {
+  const channel = `people ${randomUUID()}`;
+  const contact = randomUUID();
+  await db.query(
+    `insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+     values ($1, $1, 'email', 'who@example.org', 'en', '{}', ops.now())`,
+    [contact],
+  );
+  for (let i = 0; i < n; i += 1) {
+    await db.query("select messages.enqueue($1, 'purchase_paid', null, $2, '{}', contact_id => $3)", [
+      channel,
+      randomUUID(),
+      contact,
+    ]);
+  }
+  const { ids, tokens } = await claim(db, channel);
+  await db.query("update messages.outbox set attempts = 14 where channel = $1", [channel]);
+  for (const [i, id] of ids.entries()) await fail(db, id, tokens[i], { unavailable: false });
+  return { channel, ids };
+}
 
 /** The n first messages of a channel fail, one claim each: the channel's fault. */
 async function failing(db: Pool, channel: string, n: number): Promise<Failed | undefined> {
@@ -261,5 +283,42 @@ describe("dead messages", () => {
     for (const i of [1, 2]) await fail(db, ids[i], tokens[i], { unavailable: false });
     expect(await alarms(db, "messages_dead", channel)).toHaveLength(1);
     expect(await rows(db, "select from ops.alarm where subject = any($1)", [ids])).toEqual([]);
+    // Sent again one by one: with the last one it closes.
+    const again = (id: string | undefined) => call(db, "messages.retry", { id, caused_by: "test" });
+    await again(ids[0]);
+    await again(ids[1]);
+    expect(await alarms(db, "messages_dead", channel)).toHaveLength(1);
+    await again(ids[2]);
+    expect(await alarms(db, "messages_dead", channel)).toEqual([]);
+  });
+
+  test.for([1, 2])(
+    "the last %i of people's, sent again at once, close the alarm of their channel",
+    async (n, { db }) => {
+      const { channel, ids } = await deadToPeople(db, n);
+      expect(await alarms(db, "messages_dead", channel)).toHaveLength(1);
+      await raceBehind(
+        db,
+        { text: "select from ops.alarm where code = 'messages_dead' and subject = $1 for update", values: [channel] },
+        n,
+        (i) => call(db, "messages.retry", { id: ids[i], caused_by: "test" }),
+      );
+      expect(await alarms(db, "messages_dead", channel)).toEqual([]);
+    },
+  );
+
+  test("whose alarm outlived them: a retry of the channel closes it, and not while one is dead", async ({ db }) => {
+    const { channel, ids } = await deadToPeople(db, 2);
+    const retry = () => call(db, "messages.retry_dead", { channel, caused_by: "test" });
+    const holder = await db.connect();
+    await holder.query("begin");
+    await holder.query("select from messages.outbox where id = $1 for update", [ids[1]]);
+    expect(await retry()).toMatchObject({ retried: 1 });
+    expect(await alarms(db, "messages_dead", channel)).toHaveLength(1);
+    await holder.query("rollback");
+    holder.release();
+    await db.query("delete from messages.outbox where id = $1", [ids[1]]);
+    expect(await retry()).toMatchObject({ retried: 0 });
+    expect(await alarms(db, "messages_dead", channel)).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect } from "vitest";
-import { race } from "../support/barrier.ts";
+import { race, tally } from "../support/barrier.ts";
 import { fanned, newContact, newWorkspace, notify, pumpAll, saveText, sweepMessages } from "../support/readers.ts";
-import { advance, call, rows } from "../support/scenario.ts";
+import { advance, call, outcome, refusal, rows } from "../support/scenario.ts";
 import type { Db } from "../support/scenario.ts";
 import { test } from "../support/sql.ts";
 import { soldPlan, Subscriber, sweepAll, travelTo } from "../support/subscriber.ts";
@@ -350,4 +350,20 @@ describe("letters", () => {
     );
     expect(found.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
+});
+
+test("a workspace has 100 contacts at most, whoever adds some at once", async ({ db }) => {
+  const workspace = await newWorkspace(db);
+  await db.query(
+    `insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+     select uuidv7(), $1, 'email', i || '@full.example', 'en', '{}', ops.now() from generate_series(1, 93) i`,
+    [workspace],
+  );
+  const told = await race(20, () => outcome(newContact(db, { workspace })));
+  expect(tally(told)).toEqual({ done: 7, contact_limit_reached: 13 });
+  expect(await refusal(newContact(db, { workspace }))).toEqual({ code: "contact_limit_reached", limit: 100 });
+  expect(await outcome(newContact(db, { workspace, address: "1@full.example" }))).toBe("contact_exists");
+  expect(await rows(db, "select from messages.contact where workspace_id = $1", [workspace])).toHaveLength(100);
+  await db.query("delete from messages.contact where workspace_id = $1 and address = '1@full.example'", [workspace]);
+  expect(await outcome(newContact(db, { workspace }))).toBe("done");
 });

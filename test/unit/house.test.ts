@@ -116,7 +116,7 @@ test("the sweeps have names of their own, and stay within law 8", () => {
     expect(interval_seconds).toBeGreaterThanOrEqual(60);
     // What a pump claimed and did not send is given back; what others claimed waits out its lease.
     // A page of the provisioner's list is one question and one statement.
-    const few = pumps || name === "broadcasts";
+    const few = pumps || name === "broadcasts" || name === "notices";
     expect(batch).toBe(name === "provisioner_reconcile" ? 1000 : few ? 25 : asks ? 20 : 100);
     expect(budget_ms).toBe(15_000);
   }

@@ -1,6 +1,8 @@
--- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once.
--- Guarantees: an audit row in the same statement, without the address. Refuses: not_found (workspace), contact_exists (with its id);
---   constraints contact_*. Callers: worker
+-- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once, and a workspace has 100
+-- contacts at most: one notice becomes a message to each.
+-- Guarantees: an audit row in the same statement, without the address; never more contacts, whoever adds some at once.
+-- Refuses: not_found (workspace), contact_exists (with its id), contact_limit_reached (with the limit); constraints contact_*.
+-- Locks: the workspace. Callers: worker
 create or replace function messages.create_contact(
   inout workspace_id uuid,
   inout channel text,
@@ -13,8 +15,10 @@ create or replace function messages.create_contact(
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  c_most constant integer := 100;
 begin
-  if not people.has_workspace(create_contact.workspace_id) then
+  if not people.lock_workspace(create_contact.workspace_id) then
     perform ops.refuse('not_found');
   end if;
   create_contact.id := uuidv7();
@@ -28,6 +32,9 @@ begin
       select c.id from messages.contact c
        where c.workspace_id = create_contact.workspace_id and c.channel = create_contact.channel
          and c.address = create_contact.address)));
+  end if;
+  if (select count(*) from messages.contact c where c.workspace_id = create_contact.workspace_id) > c_most then
+    perform ops.refuse('contact_limit_reached', jsonb_build_object('limit', c_most));
   end if;
   perform ops.record_change(
     workspace_id => create_contact.workspace_id, actor => create_contact.caused_by, action => 'contact.create',

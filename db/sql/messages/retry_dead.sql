@@ -1,7 +1,8 @@
 -- messages.retry_dead: a person has the dead messages of a channel sent again, the oldest 1,000 at most: their tries begin anew, and its circuit
--- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close.
+-- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close;
+-- the channel's does when nothing of it is dead any more, whoever had the last one sent again.
 -- Refuses: not_found (nobody delivers this channel, and nothing of it is dead).
--- Locks: the messages, SKIP LOCKED; then the channel. Callers: worker
+-- Locks: the messages, SKIP LOCKED; then the channel, then the alarm. Callers: worker
 create or replace function messages.retry_dead(
   inout channel text,
   caused_by text,
@@ -32,11 +33,11 @@ begin
     perform ops.refuse('not_found');
   end if;
   perform messages.recovered(array[retry_dead.channel], null);
+  perform messages.none_dead(retry_dead.channel);
   if retry_dead.retried > 0 then
     foreach v_id in array v_ids loop
       perform ops.close_alarm('message_dead', v_id::text);
     end loop;
-    perform ops.close_alarm('messages_dead', retry_dead.channel);
     perform ops.record_change(
       workspace_id => null, actor => retry_dead.caused_by, action => 'channel.retry',
       subject => 'channel:' || retry_dead.channel, detail => jsonb_build_object('retried', retry_dead.retried));

@@ -122,6 +122,20 @@ export const people: Mutation[] = [
     },
   },
   {
+    guard: "a workspace has so many contacts",
+    routine: "messages.create_contact",
+    changes: [["c_most constant integer := 100;", "c_most constant integer := 101;"]],
+    probe: async (lab) => {
+      const workspace = await newWorkspace(lab.db);
+      await lab.db.query(
+        `insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+         select uuidv7(), $1, 'email', i || '@full.example', 'en', '{}', ops.now() from generate_series(1, 100) i`,
+        [workspace],
+      );
+      expect(await outcome(newContact(lab.db, { workspace }))).toBe("contact_limit_reached");
+    },
+  },
+  {
     guard: "a contact is changed by its workspace alone",
     routine: "messages.change_contact",
     changes: [["and c.workspace_id = change_contact.workspace_id", ""]],
