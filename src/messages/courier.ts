@@ -19,8 +19,8 @@ export interface Delivery {
 }
 
 /**
- * Sends one message. Throws `Refused` where it will never be taken, `Unavailable` where its channel did not take it; after any
- * other error it is tried again, too, but nothing is held against the channel.
+ * Sends one message. Throws `Refused` where it will never be taken, `Unavailable` where its channel did not take it; after
+ * `Later` and any other error it is tried again, too, but nothing is held against the channel.
  */
 export type Send = (delivery: Delivery) => Promise<void>;
 

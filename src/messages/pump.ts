@@ -2,7 +2,7 @@ import * as z from "zod";
 import { routine } from "../db/routine.ts";
 import { instant } from "../http/time.ts";
 import { describe, redact } from "../http/request.ts";
-import { Gone, Refused, Unavailable, Unreachable } from "../outside/peer.ts";
+import { Gone, Later, Refused, Unavailable, Unreachable } from "../outside/peer.ts";
 import type { Done, Shift } from "../sweeps/shift.ts";
 import type { Sweep } from "../sweeps/sweep.ts";
 import type { Courier, Delivery, Send } from "./courier.ts";
@@ -152,7 +152,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
   }
 
   async function fail({ id, token, endpoint_id }: Delivery, error: unknown): Promise<void> {
-    const retry_after = error instanceof Unavailable ? error.retry_after : null;
+    const retry_after = error instanceof Unavailable || error instanceof Later ? error.retry_after : null;
     const { open } = await shift.call(failCall, {
       id,
       token,
@@ -174,7 +174,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
 
 /** What is kept and logged of a failure: the peer's word for it, and no stack of ours; of a fault of ours, all of it. */
 function described(error: unknown): string {
-  const expected = error instanceof Refused || error instanceof Unavailable;
+  const expected = error instanceof Refused || error instanceof Later || error instanceof Unavailable;
   const cause = expected && error.cause instanceof Error ? `: ${redact(error.cause.message)}` : "";
   return (expected ? `${redact(error.message)}${cause}` : describe(error)).slice(0, 2000);
 }

@@ -1,3 +1,5 @@
+import { placesOf } from "../currency.ts";
+
 /** How amounts, days and numbers are written in a language, and when it is: in UTC, as everything that the house reckons. */
 export interface Speaker {
   money(of: { amount_minor: number; currency: string }): string;
@@ -5,17 +7,19 @@ export interface Speaker {
   count(number: number): string;
 }
 
-/** Stripe counts these in hundredths, and so do prices here, though ISO 4217 has no smaller unit of them. */
-const hundredths = new Set(["isk", "ugx"]);
-
 /** Speaks a language (`de`, `de-AT`). One that nobody knows is spoken as English. */
 export function speakerOf(language: string): Speaker {
   const tags = [language, "en"];
   return {
     money({ amount_minor, currency }) {
-      const format = new Intl.NumberFormat(tags, { style: "currency", currency: currency.toUpperCase() });
-      const digits = hundredths.has(currency) ? 2 : (format.resolvedOptions().maximumFractionDigits ?? 2);
-      return format.format(amount_minor / 10 ** digits);
+      const places = placesOf(currency);
+      const format = new Intl.NumberFormat(tags, {
+        style: "currency",
+        currency: currency.toUpperCase(),
+        minimumFractionDigits: places,
+        maximumFractionDigits: places,
+      });
+      return format.format(amount_minor / 10 ** places);
     },
     date: (moment) => new Intl.DateTimeFormat(tags, { dateStyle: "long", timeZone: "UTC" }).format(Date.parse(moment)),
     count: (number) => new Intl.NumberFormat(tags).format(number),

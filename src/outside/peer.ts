@@ -25,6 +25,17 @@ export class Unavailable extends Error {
   }
 }
 
+/** The peer does not take this now, and takes others: it alone is to come later. */
+export class Later extends Error {
+  /** Seconds before which it is not to come again; null: the peer did not say. */
+  readonly retry_after: number | null;
+
+  constructor(message: string, retry_after: number | null) {
+    super(message);
+    this.retry_after = retry_after;
+  }
+}
+
 /** What a peer answered, whole. */
 export interface Answer {
   status: number;

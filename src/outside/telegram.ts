@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { TelegramAccount } from "../accounts.ts";
-import { type Answer, askPeer, demandOk, type Limits, retryAfter, Unavailable, Unreachable } from "./peer.ts";
+import { type Answer, askPeer, demandOk, Later, type Limits, retryAfter, Unavailable, Unreachable } from "./peer.ts";
 
 const answered = z.object({
   ok: z.boolean(),
@@ -8,13 +8,14 @@ const answered = z.object({
   parameters: z.object({ retry_after: z.int().min(0).optional() }).optional(),
 });
 
-/** What the Bot API says (400 or 403) of a chat that this bot cannot write to, and never will before its owner does something. */
+/** What the Bot API says (in a 400; any 403 is of its chat) of a chat that this bot cannot write to, and never will before its owner does something. */
 const gone =
   /blocked by the user|deactivated|can't initiate|kicked|not a member|chat not found|user not found|PEER_ID_INVALID|upgraded to a supergroup|have no rights|WRITE_FORBIDDEN/i;
 
 /**
  * Sends a text to a chat, as it stands: without `parse_mode` nothing in it is a mark. The Bot API knows no idempotency: sent twice, it
- * is there twice. Throws `Unreachable` where the chat takes nothing from us, `Refused` where it does not take this, and `Unavailable`.
+ * is there twice. Throws `Unreachable` where the chat takes nothing from us, `Refused` where it does not take this, `Later` where it has enough for now, and
+ * `Unavailable`.
  */
 export async function sendText(
   account: TelegramAccount,
@@ -39,12 +40,16 @@ export async function sendText(
     );
   }
   if (body.ok && status === 200) return;
-  const [reason] = (status === 400 || status === 403 ? gone.exec(body.description ?? "") : null) ?? [];
+  const [word] = gone.exec(body.description ?? "") ?? [];
+  const reason = status === 403 ? (word ?? "forbidden") : status === 400 ? word : undefined;
   if (reason !== undefined) throw new Unreachable(`answered ${status}: ${reason}`, reason);
   // A token that is none is a 404: that is ours, and no chat's.
   if (status === 404) throw new Unavailable("answered 404: it does not know the bot");
-  const rest = body.parameters?.retry_after ?? null;
-  if (rest !== null) throw new Unavailable(`answered ${status}`, Math.min(rest, 86_400));
+  const asked = body.parameters?.retry_after ?? null;
+  const rest = asked === null ? null : Math.min(asked, 86_400);
+  // A group takes so many a minute, whoever else is written to.
+  if (status === 429 && Number(chat) < 0) throw new Later("answered 429: the group has enough for now", rest);
+  if (rest !== null) throw new Unavailable(`answered ${status}`, rest);
   demandOk(answer);
   throw new Unavailable(`answered ${status}, but not ok`);
 }

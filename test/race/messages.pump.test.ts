@@ -1,4 +1,5 @@
 import { beforeEach, expect, vi } from "vitest";
+import { Later } from "../../src/outside/peer.ts";
 import { race, tally } from "../support/barrier.ts";
 import { Pumping } from "../support/pumping.ts";
 import { testRoutines, times } from "./arena.ts";
@@ -40,6 +41,19 @@ test("D22 a pump has three requests in flight, and never a lock while it asks", 
   expect(rows.filter(({ state }) => state === "sending")).toHaveLength(25);
   expect(await running).toMatchObject({ processed: 30, failed: 0 });
   expect(pumping.peer.mostOpen()).toBe(3);
+});
+
+test("what is to come later waits alone: its channel hears nothing of it", async ({ pumping, db }) => {
+  pumping.refuses = (key) => (key === "free" ? null : new Later("enough for now", 600));
+  await pumping.enqueue(...times(6).map(String), "free");
+  expect(await pumping.pump()).toMatchObject({ processed: 1, failed: 6 });
+  expect(pumping.did).toEqual(["free"]);
+  expect(await pumping.circuit()).toMatchObject({ failures: 0, open_seconds: null });
+  const early = await db.query(
+    "select from messages.outbox where channel = $1 and state = 'queued' and due_at < ops.now() + interval '9 minutes'",
+    [pumping.channel],
+  );
+  expect(early.rowCount).toBe(0);
 });
 
 test.for([2, 8])(

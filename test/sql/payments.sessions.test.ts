@@ -120,6 +120,27 @@ describe("what a paid purchase gives", () => {
     expect(await till.send("x", checkoutFact(other, trial, begun))).toMatchObject({ outcome: "paid" });
   });
 
+  test("the customer is told what was paid, not what was quoted; of a payment of nothing he is told nothing", async ({
+    db,
+  }) => {
+    const till = new Till(db);
+    const paid = async (fact: object) => {
+      const customer = await till.customer();
+      const it = await till.checkout(customer, { plan: await till.plan({ trial_days: 7 }) });
+      const begun = { mode: "subscription", subscription: `sub_${it.session}`, ...fact };
+      expect(await till.send("x", checkoutFact(customer, it, begun))).toMatchObject({ outcome: "paid" });
+      return rows(
+        db,
+        `select (body ->> 'amount_minor')::int as amount_minor, body ->> 'currency' as currency
+           from messages.outbox where workspace_id = $1 and kind = 'purchase_paid'`,
+        [customer.workspace],
+      );
+    };
+    expect(await paid({ payment_status: "no_payment_required", amount_total: 0 })).toEqual([]);
+    // With a tax on top of the price.
+    expect(await paid({ amount_total: 1234 })).toEqual([{ amount_minor: 1234, currency: "eur" }]);
+  });
+
   test("money of another currency is kept without effect, under an alarm, and its refund too", async ({ db }) => {
     const till = new Till(db);
     for (const refunded_first of [false, true]) {

@@ -35,6 +35,8 @@ export class Pumping {
   readonly #db: Pool;
   readonly #settings: Settings;
   readonly #address: string;
+  /** What sending throws in place of what the peer says, for some messages. */
+  refuses: ((key: string) => Error | null) | null = null;
   /** Not to be asked of the database how to send: a failure before the first message. */
   unready = false;
 
@@ -134,6 +136,8 @@ export class Pumping {
   }
 
   async #send(address: string, delivery: Delivery, timeout_ms: number): Promise<void> {
+    const refusal = this.refuses?.(String(delivery.body["key"])) ?? null;
+    if (refusal !== null) throw refusal;
     const answer = await askPeer(
       `${address}/told`,
       { method: "POST", body: String(delivery.body["key"]) },

@@ -1,7 +1,7 @@
 import { describe, expect, test as plain } from "vitest";
 import type { MailAccount, TelegramAccount } from "../../src/accounts.ts";
 import { sendMail } from "../../src/outside/mail.ts";
-import { Refused, Unavailable, Unreachable } from "../../src/outside/peer.ts";
+import { Later, Refused, Unavailable, Unreachable } from "../../src/outside/peer.ts";
 import { sendText } from "../../src/outside/telegram.ts";
 import { startMail } from "../world/mail.ts";
 import { type Behaviour, startPeer } from "../world/peer.ts";
@@ -45,6 +45,7 @@ async function outcome(called: Promise<unknown>): Promise<unknown> {
   } catch (error) {
     if (error instanceof Unreachable) return ["unreachable", error.reason];
     if (error instanceof Refused) return "refused";
+    if (error instanceof Later) return ["later", error.retry_after];
     if (error instanceof Unavailable) return ["unavailable", error.retry_after];
     throw error;
   }
@@ -140,6 +141,11 @@ describe("the Bot API", () => {
     expect(await outcome(sendText(botAt(telegram.bindings), "1", "x"))).toEqual(["unavailable", 34]);
   });
 
+  test("a group that has enough for now is one chat's affair, and not the bot's", async ({ telegram }) => {
+    telegram.floods(34);
+    expect(await outcome(sendText(botAt(telegram.bindings), "-1001234567890123", "x"))).toEqual(["later", 34]);
+  });
+
   test("a chat that takes nothing is told from a text that is not taken, and from a token that is none", async ({
     telegram,
   }) => {
@@ -156,7 +162,8 @@ describe("the Bot API", () => {
     [403, "Forbidden: user is deactivated", ["unreachable", "deactivated"]],
     [403, "Forbidden: bot can't initiate conversation with a user", ["unreachable", "can't initiate"]],
     [403, "Forbidden: bot was kicked from the group chat", ["unreachable", "kicked"]],
-    [403, "Forbidden: something new", ["unavailable", null]],
+    [403, "Forbidden: something new", ["unreachable", "forbidden"]],
+    [403, "Forbidden: the group chat was deleted", ["unreachable", "forbidden"]],
     [400, "Bad Request: group chat was upgraded to a supergroup chat", ["unreachable", "upgraded to a supergroup"]],
     [400, "Bad Request: message text is empty", "refused"],
     [401, "Unauthorized", ["unavailable", null]],

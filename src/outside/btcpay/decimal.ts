@@ -1,16 +1,4 @@
-/**
- * Currencies whose smallest unit is not a hundredth, as Stripe counts them (https://docs.stripe.com/currencies): one price is the same
- * money wherever it is paid.
- */
-const digits: ReadonlyMap<string, number> = new Map([
-  ...["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"].map(
-    (currency) => [currency, 0] as const,
-  ),
-  ...["bhd", "jod", "kwd", "omr", "tnd"].map((currency) => [currency, 3] as const),
-]);
-
-/** How many decimal places a currency has. */
-const placesOf = (currency: string): number => digits.get(currency) ?? 2;
+import { placesOf } from "../../currency.ts";
 
 /** An amount in a currency's smallest unit, as BTCPay reads it: `"19.00"`. */
 export function decimalOf(minor: number, currency: string): string {
