@@ -1435,7 +1435,8 @@ grant execute on function "messages"."broadcasts"(integer) to tollgate_worker;
 
 -- @routine messages.bury
 -- messages.bury: a message is dead: a person must know. Of messages to an endpoint or to people there may be thousands, so the alarm is the
--- endpoint's, or the channel's; that one address does not take one is no alarm at all. Callers: messages.claim, messages.fail
+-- endpoint's, or the channel's; that one address does not take one is no alarm at all. Locks: the endpoint.
+-- Callers: messages.claim, messages.fail
 create or replace function messages.bury(
   id uuid,
   channel text,
@@ -1450,6 +1451,8 @@ create or replace function messages.bury(
 as $$
 begin
   if bury.endpoint_id is not null then
+    -- The next success closes the alarm: it looks only at those that had failed.
+    update messages.endpoint e set failures = 1 where e.id = bury.endpoint_id and e.failures = 0;
     perform ops.raise_alarm('endpoint_failing', bury.endpoint_id::text, jsonb_build_object('error', bury.error));
   elsif bury.contact_id is null then
     perform ops.raise_alarm('message_dead', bury.id::text, jsonb_build_object('kind', bury.kind, 'error', bury.error));
@@ -1554,6 +1557,8 @@ begin
             change_endpoint.secret_old_until, change_endpoint.created_at;
   if v_anew then
     perform ops.close_alarm('endpoint_disabled', change_endpoint.id::text);
+  end if;
+  if v_anew or not change_endpoint.enabled then
     perform ops.close_alarm('endpoint_failing', change_endpoint.id::text);
   end if;
   perform ops.record_change(
@@ -1646,7 +1651,7 @@ begin
       from messages.outbox o
      where o.channel = claim.channel and o.due_at <= v_now
      order by o.due_at, o.id
-     limit case when v_channel.failures >= 5 then 1 else claim.batch end
+     limit claim.batch
        for no key update skip locked
   loop
     claim.examined := claim.examined + 1;
@@ -1665,7 +1670,9 @@ begin
                and messages.broadcast_goes(v_message.broadcast_id)) then
       -- An endpoint that fails is tried with one message, and the others of it wait for that one's answer; a broadcast that was stopped
       -- waits for a person.
-      update messages.outbox o set due_at = v_now + claim.lease where o.id = v_message.id;
+      update messages.outbox o
+         set due_at = v_now + case when messages.broadcast_goes(v_message.broadcast_id) then claim.lease else interval '1 day' end
+       where o.id = v_message.id;
     else
       v_token := uuidv7();
       update messages.outbox o
@@ -1681,6 +1688,8 @@ begin
       claim.contact_ids := claim.contact_ids || v_message.contact_id;
       claim.endpoint_ids := claim.endpoint_ids || v_message.endpoint_id;
       claim.created_ats := claim.created_ats || v_message.created_at;
+      -- By way of trial: one is sent, however many before it had nothing to say any more.
+      exit when v_channel.failures >= 5;
     end if;
   end loop;
 end
@@ -1770,11 +1779,9 @@ revoke all on function "messages"."create_broadcast"(text, text, text, jsonb, js
 grant execute on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) to tollgate_worker;
 
 -- @routine messages.create_contact
--- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once, and a workspace has 100
--- contacts at most: one notice becomes a message to each.
--- Guarantees: an audit row in the same statement, without the address; never more contacts, whoever adds some at once.
--- Refuses: not_found (workspace), contact_exists (with its id), contact_limit_reached (with the limit); constraints contact_*.
--- Locks: the workspace. Callers: worker
+-- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once.
+-- Guarantees: an audit row in the same statement, without the address. Refuses: not_found (workspace), contact_exists (with its id);
+--   constraints contact_*. Callers: worker
 create or replace function messages.create_contact(
   inout workspace_id uuid,
   inout channel text,
@@ -1787,10 +1794,8 @@ create or replace function messages.create_contact(
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
-declare
-  c_most constant integer := 100;
 begin
-  if not people.lock_workspace(create_contact.workspace_id) then
+  if not people.has_workspace(create_contact.workspace_id) then
     perform ops.refuse('not_found');
   end if;
   create_contact.id := uuidv7();
@@ -1804,9 +1809,6 @@ begin
       select c.id from messages.contact c
        where c.workspace_id = create_contact.workspace_id and c.channel = create_contact.channel
          and c.address = create_contact.address)));
-  end if;
-  if (select count(*) from messages.contact c where c.workspace_id = create_contact.workspace_id) > c_most then
-    perform ops.refuse('contact_limit_reached', jsonb_build_object('limit', c_most));
   end if;
   perform ops.record_change(
     workspace_id => create_contact.workspace_id, actor => create_contact.caused_by, action => 'contact.create',
@@ -1978,8 +1980,8 @@ $$;
 revoke all on function "messages"."endpoint_failed"(uuid, text, interval) from public, tollgate_worker;
 
 -- @routine messages.endpoint_free
--- messages.endpoint_free: may this endpoint be sent to now? One that failed five times in a row gets one message at a time, once its
--- circuit lets it be tried. `taken`: the caller has one for it already. Null: for no endpoint. Callers: messages.claim
+-- messages.endpoint_free: may this endpoint be sent to now? Not while its circuit is open, by failures or because it
+-- asked to wait; one that failed five times in a row gets one message at a time after that. `taken`: the caller has one for it already. Null: for no endpoint. Callers: messages.claim
 create or replace function messages.endpoint_free(endpoint_id uuid, taken boolean)
   returns boolean
   language plpgsql volatile security definer set search_path = ''
@@ -1987,10 +1989,10 @@ as $$
 begin
   return endpoint_free.endpoint_id is null or not exists (
     select from messages.endpoint e
-     where e.id = endpoint_free.endpoint_id and e.failures >= 5
-       and (e.open_until > ops.now() or endpoint_free.taken or exists (
+     where e.id = endpoint_free.endpoint_id
+       and (e.open_until > ops.now() or e.failures >= 5 and (endpoint_free.taken or exists (
          select from messages.outbox o
-          where o.endpoint_id = e.id and o.state = 'sending' and o.due_at > ops.now())));
+          where o.endpoint_id = e.id and o.state = 'sending' and o.due_at > ops.now()))));
 end
 $$;
 revoke all on function "messages"."endpoint_free"(uuid, boolean) from public, tollgate_worker;
@@ -2040,7 +2042,8 @@ revoke all on function "messages"."enqueue"(text, text, uuid, text, jsonb, times
 -- @routine messages.fail
 -- messages.fail: a claimed message could not be delivered: it is due again later (messages.next_attempt, and not before `retry_after`), or,
 -- when `final` or after its last try, dead under an alarm. `unavailable`: that was not the message's fault but the channel's, or its
--- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled.
+-- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled,
+-- if it is still at the address that was `asked`.
 -- `silence`: its contact takes no message any more, and why. `open`: nothing is to be sent there now.
 -- Guarantees: only the claim's holder says so. Refuses: not_found.
 -- Locks: the message, then its endpoint, channel or contact. Callers: worker
@@ -2054,13 +2057,15 @@ create or replace function messages.fail(
   unavailable boolean default false,
   out open boolean,
   gone boolean default false,
-  silence text default null
+  silence text default null,
+  asked text default null
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_message record;
   v_wait interval;
+  v_gone boolean;
 begin
   fail.open := false;
   select o.channel, o.kind, o.attempts, o.endpoint_id, o.contact_id into v_message
@@ -2068,7 +2073,8 @@ begin
    where o.id = fail.id and o.lease_token = fail.token and o.state = 'sending'
      for no key update;
   if found then
-    v_wait := case when not fail.final then messages.next_attempt(v_message.channel, v_message.attempts) end;
+    v_gone := fail.gone and messages.is_at(v_message.endpoint_id, fail.asked);
+    v_wait := case when not fail.final or fail.gone and not v_gone then messages.next_attempt(v_message.channel, v_message.attempts) end;
     update messages.outbox o
        set state = case when v_wait is null then 'dead' else 'queued' end,
            due_at = ops.now() + greatest(v_wait, case when v_wait is not null then fail.retry_after end),
@@ -2080,7 +2086,7 @@ begin
     elsif fail.unavailable then
       fail.open := messages.channel_failed(v_message.channel, fail.error, fail.retry_after);
     end if;
-    if fail.gone and v_message.endpoint_id is not null then
+    if v_gone then
       perform messages.disable_endpoint(v_message.endpoint_id, 'gone', fail.error);
       fail.open := true;
       return;
@@ -2100,8 +2106,8 @@ begin
   end if;
 end
 $$;
-revoke all on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean, text) from public, tollgate_worker;
-grant execute on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean, text) to tollgate_worker;
+revoke all on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean, text, text) from public, tollgate_worker;
+grant execute on function "messages"."fail"(uuid, uuid, text, boolean, interval, boolean, boolean, text, text) to tollgate_worker;
 
 -- @routine messages.fan_out
 -- messages.fan_out: each of these notices becomes a message to each contact of its workspace that takes it, and is settled with that:
@@ -2191,7 +2197,7 @@ revoke all on function "messages"."held"(uuid[], uuid[]) from public, tollgate_w
 
 -- @routine messages.hold_back
 -- messages.hold_back: what is due to endpoints that fail is put off until they are tried again, all but the one message that tries. So they
--- do not stand before what is for others. At most 1,000 a call. Locks: the messages, SKIP LOCKED. Callers: messages.claim
+-- do not stand before what is for others; nor does what was for an endpoint that was disabled or deleted, which is canceled. At most 1,000 a call. Locks: the messages, SKIP LOCKED. Callers: messages.claim
 create or replace function messages.hold_back(channel text)
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -2202,6 +2208,20 @@ begin
   if hold_back.channel <> 'webhook' then
     return;
   end if;
+  with off as materialized (
+    select o.id
+      from messages.endpoint e
+     cross join lateral (
+       select d.id from messages.outbox d
+        where d.endpoint_id = e.id and d.due_at <= v_now and d.state = 'queued'
+        order by d.due_at
+        limit 1000
+          for no key update skip locked
+     ) o
+     where e.disabled_at is not null or e.deleted_at is not null
+     limit 1000
+  )
+  update messages.outbox o set state = 'canceled', due_at = null, settled_at = v_now from off where o.id = off.id;
   with waiting as materialized (
     select o.id, e.until
       from (select e.id, greatest(e.open_until, v_now + interval '1 minute') as until,
@@ -2211,7 +2231,7 @@ begin
                       order by d.due_at
                       limit 1) end as trial
               from messages.endpoint e
-             where e.failures >= 5 and e.disabled_at is null and e.deleted_at is null) e
+             where (e.failures >= 5 or e.open_until > v_now) and e.disabled_at is null and e.deleted_at is null) e
      cross join lateral (
        select d.id from messages.outbox d
         where d.endpoint_id = e.id and d.due_at <= v_now and d.state = 'queued'
@@ -2226,6 +2246,20 @@ begin
 end
 $$;
 revoke all on function "messages"."hold_back"(text) from public, tollgate_worker;
+
+-- @routine messages.is_at
+-- messages.is_at: is this endpoint still where it was asked? What its old address says after a move says nothing of it. Callers: messages.fail
+create or replace function messages.is_at(endpoint_id uuid, url text)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  return exists (
+    select from messages.endpoint e
+     where e.id = is_at.endpoint_id and (is_at.url is null or e.url = is_at.url));
+end
+$$;
+revoke all on function "messages"."is_at"(uuid, text) from public, tollgate_worker;
 
 -- @routine messages.lag_seconds
 -- messages.lag_seconds: for how long the oldest message has been due that has not left, of the channels that this deployment delivers:
@@ -2381,26 +2415,6 @@ begin
 end
 $$;
 revoke all on function "messages"."next_attempt"(text, integer) from public, tollgate_worker;
-
--- @routine messages.none_dead
--- messages.none_dead: a dead message of this channel was sent again: where it was the last one, the channel's alarm closes.
--- Whoever has another one sent again, or buries one, at this moment waits for the alarm: what he did is seen, or he sees this.
--- Locks: the alarm. Callers: messages.retry, messages.retry_dead
-create or replace function messages.none_dead(channel text)
-  returns void
-  language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  if not ops.lock_alarm('messages_dead', none_dead.channel) then
-    return;
-  end if;
-  -- A statement of its own: it sees what was written while the alarm was waited for.
-  if not exists (select from messages.outbox o where o.channel = none_dead.channel and o.state = 'dead') then
-    perform ops.close_alarm('messages_dead', none_dead.channel);
-  end if;
-end
-$$;
-revoke all on function "messages"."none_dead"(text) from public, tollgate_worker;
 
 -- @routine messages.notices
 -- messages.notices: what the house has to say to workspaces is handed to their contacts, a batch of notices at once (D8).
@@ -2706,47 +2720,11 @@ end
 $$;
 revoke all on function "messages"."rest_of"(integer, interval) from public, tollgate_worker;
 
--- @routine messages.retry
--- messages.retry: a person has a dead message sent again: its tries begin anew. One that is not dead stays as it is.
--- Guarantees: an audit row in the same statement, where it was dead; its alarm closes, and, with the last one of its
--- channel, the channel's. Refuses: not_found. Locks: the message, then the alarm. Callers: worker
-create or replace function messages.retry(
-  inout id uuid,
-  caused_by text,
-  out state text
-)
-  language plpgsql volatile security definer set search_path = ''
-as $$
-declare
-  v_message record;
-begin
-  update messages.outbox o set state = 'queued', due_at = ops.now(), attempts = 0, settled_at = null
-   where o.id = retry.id and o.state = 'dead'
-  returning o.kind, o.workspace_id, o.channel, o.contact_id into v_message;
-  if found then
-    perform ops.close_alarm('message_dead', retry.id::text);
-    if v_message.contact_id is not null then
-      perform messages.none_dead(v_message.channel);
-    end if;
-    perform ops.record_change(
-      workspace_id => v_message.workspace_id, actor => retry.caused_by, action => 'message.retry',
-      subject => 'message:' || retry.id, detail => jsonb_build_object('kind', v_message.kind));
-  end if;
-  select o.state into retry.state from messages.outbox o where o.id = retry.id;
-  if not found then
-    perform ops.refuse('not_found');
-  end if;
-end
-$$;
-revoke all on function "messages"."retry"(uuid, text) from public, tollgate_worker;
-grant execute on function "messages"."retry"(uuid, text) to tollgate_worker;
-
 -- @routine messages.retry_dead
 -- messages.retry_dead: a person has the dead messages of a channel sent again, the oldest 1,000 at most: their tries begin anew, and its circuit
--- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close;
--- the channel's does when nothing of it is dead any more, whoever had the last one sent again.
+-- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close.
 -- Refuses: not_found (nobody delivers this channel, and nothing of it is dead).
--- Locks: the messages, SKIP LOCKED; then the channel, then the alarm. Callers: worker
+-- Locks: the messages, SKIP LOCKED; then the channel. Callers: worker
 create or replace function messages.retry_dead(
   inout channel text,
   caused_by text,
@@ -2777,11 +2755,14 @@ begin
     perform ops.refuse('not_found');
   end if;
   perform messages.recovered(array[retry_dead.channel], null);
-  perform messages.none_dead(retry_dead.channel);
+  -- Also one that asked to wait: who asks for this knows that it may be asked again.
+  update messages.channel c set open_until = null, changed_at = ops.now()
+   where c.name = retry_dead.channel and c.open_until is not null;
   if retry_dead.retried > 0 then
     foreach v_id in array v_ids loop
       perform ops.close_alarm('message_dead', v_id::text);
     end loop;
+    perform ops.close_alarm('messages_dead', retry_dead.channel);
     perform ops.record_change(
       workspace_id => null, actor => retry_dead.caused_by, action => 'channel.retry',
       subject => 'channel:' || retry_dead.channel, detail => jsonb_build_object('retried', retry_dead.retried));
@@ -3187,22 +3168,6 @@ end
 $$;
 revoke all on function "ops"."apply_event"(text, jsonb, text, timestamptz) from public, tollgate_worker;
 
--- @routine ops.lock_alarm
--- ops.lock_alarm: holds an alarm that is open, for one who closes it only where what it tells of is over: whoever raises or closes it
--- waits. Answers whether it is open. Callers: messages.none_dead
-create or replace function ops.lock_alarm(code text, subject text)
-  returns boolean
-  language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  perform from ops.alarm a
-   where a.code = lock_alarm.code and a.subject = lock_alarm.subject and a.closed_at is null
-     for no key update;
-  return found;
-end
-$$;
-revoke all on function "ops"."lock_alarm"(text, text) from public, tollgate_worker;
-
 -- @routine ops.tell_alarm
 -- ops.tell_alarm: trigger function: tells the operator's endpoints of an alarm that opened (version 1) or closed (version 2).
 -- Callers: triggers
@@ -3592,29 +3557,6 @@ end
 $$;
 revoke all on function "payments"."claim_checks"(integer, interval, text) from public, tollgate_worker;
 grant execute on function "payments"."claim_checks"(integer, interval, text) to tollgate_worker;
-
--- @routine payments.complete
--- payments.complete: what follows once a purchase was paid and delivered: what of the payment was refunded before we knew of it is
--- taken back; the referrer has its part; the customer is told what was paid, which a trial or a tax makes another amount than the price: of
--- nothing (a trial's payment) nothing is told.
--- Locks: the caller holds the workspace and the purchase; then the payment, the workspace's accounts, the referrer's, the outbox.
--- Callers: payments.finalize, payments.settle_payment
-create or replace function payments.complete(purchase_id uuid, payment_id uuid, caused_by text)
-  returns void
-  language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  perform payments.reckon(complete.payment_id, complete.caused_by);
-  perform payments.reward_referrer(complete.payment_id, complete.caused_by);
-  perform messages.enqueue('notice', 'purchase_paid', p.workspace_id, 'purchase_paid:' || p.id,
-      jsonb_build_object('purchase_id', p.id, 'kind', p.kind, 'provider', p.provider, 'quantity', p.quantity,
-        'amount_minor', y.amount_minor, 'currency', y.currency))
-    from payments.purchase p
-    join payments.payment y on y.id = complete.payment_id
-   where p.id = complete.purchase_id and y.amount_minor > 0;
-end
-$$;
-revoke all on function "payments"."complete"(uuid, uuid, text) from public, tollgate_worker;
 
 -- @routine payments.finalize
 -- payments.finalize: money came for a purchase: its state, the payment, its promo code's redemption, what it buys, the referrer's
@@ -4257,21 +4199,6 @@ end
 $$;
 revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
 grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
-
--- @routine people.lock_workspace
--- people.lock_workspace: the workspace's row, first in the order of locks: whoever moves a workspace's subscription, purchases
--- or payments waits here for whoever else does. Answers whether there is such a workspace.
--- Callers: billing's and payments' routines, messages.create_contact
-create or replace function people.lock_workspace(workspace_id uuid)
-  returns boolean
-  language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  perform from people.workspace w where w.id = lock_workspace.workspace_id for no key update;
-  return found;
-end
-$$;
-revoke all on function "people"."lock_workspace"(uuid) from public, tollgate_worker;
 
 -- @trigger access.key_made_told
 -- access.key_made_told: a new access key is told of to the operator's endpoints, in the statement that makes it.

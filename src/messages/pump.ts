@@ -67,6 +67,7 @@ const failCall = routine({
     unavailable: z.boolean(),
     gone: z.boolean(),
     silence: z.string().nullable(),
+    asked: z.string().nullable(),
   }),
   result: z.object({ id: z.string(), state: z.string(), open: z.boolean() }),
 });
@@ -89,6 +90,9 @@ export function courierSweep<Account>(name: string, courier: Courier<Account>): 
     },
   };
 }
+
+/** The budget was over before the outside could be asked. */
+class NotBegun extends Error {}
 
 /** One batch: right at none, one or many at once. */
 async function deliver<Account>(shift: Shift, courier: Courier<Account>, account: Account): Promise<Done> {
@@ -136,8 +140,16 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
   /** Its failure is logged and counted, and never ends the run: by its lease or its back-off it comes again. */
   async function one(send: Send, delivery: Delivery): Promise<void> {
     try {
-      await shift.ask(() => send(delivery));
+      await shift.ask(() => {
+        // The wait for a lane is in nobody's lease: what begins late would be sent by another, too.
+        if (shift.over()) throw new NotBegun();
+        return send(delivery);
+      });
     } catch (error) {
+      if (error instanceof NotBegun) {
+        waiting.push(delivery);
+        return;
+      }
       count(delivery, error);
       await fail(delivery, error).catch((lost: unknown) => count(delivery, lost, 0));
       return;
@@ -161,6 +173,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
       retry_after: retry_after === null ? null : `${retry_after} seconds`,
       unavailable: error instanceof Unavailable,
       gone: error instanceof Gone,
+      asked: error instanceof Gone ? error.url : null,
       silence: error instanceof Unreachable ? error.reason : null,
     });
     if (open) closed.add(endpoint_id);

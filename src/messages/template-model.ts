@@ -18,7 +18,7 @@ const subject = z
   .string()
   .min(1)
   .max(300)
-  .regex(/^[^\p{Cc}]*$/u, "must be one line")
+  .regex(/^[^\n\r\t]*$/, "must be one line")
   .meta({ description: "Of e-mail, and only of it.", example: "Your subscription ends on {{ends_at}}" });
 
 const body = z

@@ -2,7 +2,16 @@
 export class Refused extends Error {}
 
 /** The peer says that it is no more, and is not to be asked again for anything. */
-export class Gone extends Refused {}
+export class Gone extends Refused {
+  /** Where it said so. */
+  readonly url: string;
+
+  constructor(message: string, url: string) {
+    super(message);
+    this.url = url;
+  }
+}
+
 /** Whom it is for takes nothing from us any more: he blocked us, or is gone. */
 export class Unreachable extends Refused {
   /** In the peer's words, a few of them. */

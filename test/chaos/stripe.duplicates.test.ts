@@ -13,7 +13,7 @@ const steps = [
   "GET /v1/invoices",
   "GET /v1/invoice_payments",
   "POST /v1/refunds",
-  "messages.settle",
+  "messages.settle_many",
 ];
 
 /** A workspace that has paid for two: the second by a session that we never made. */

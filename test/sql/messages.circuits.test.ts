@@ -233,7 +233,7 @@ describe("an endpoint", () => {
       disabled,
     ]);
     await db.query("update messages.endpoint set deleted_at = ops.now() where id = $1", [deleted]);
-    expect(await claim(db, "webhook")).toMatchObject({ ids: [], examined: 2 });
+    expect(await claim(db, "webhook")).toMatchObject({ ids: [], examined: 0 });
     expect(
       await rows(db, "select state from messages.outbox where endpoint_id = any($1)", [[disabled, deleted]]),
     ).toEqual([{ state: "canceled" }, { state: "canceled" }]);

@@ -172,6 +172,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const travels = startTravel(owner, {
       stripe: stripe?.miniature ?? null,
       tick: () => ticker.tick(),
+      still: (work) => ticker.still(work),
       moved: (to) => outside.moved(to),
     });
     travel = travels;

@@ -1,5 +1,6 @@
 -- messages.bury: a message is dead: a person must know. Of messages to an endpoint or to people there may be thousands, so the alarm is the
--- endpoint's, or the channel's; that one address does not take one is no alarm at all. Callers: messages.claim, messages.fail
+-- endpoint's, or the channel's; that one address does not take one is no alarm at all. Locks: the endpoint.
+-- Callers: messages.claim, messages.fail
 create or replace function messages.bury(
   id uuid,
   channel text,
@@ -14,6 +15,8 @@ create or replace function messages.bury(
 as $$
 begin
   if bury.endpoint_id is not null then
+    -- The next success closes the alarm: it looks only at those that had failed.
+    update messages.endpoint e set failures = 1 where e.id = bury.endpoint_id and e.failures = 0;
     perform ops.raise_alarm('endpoint_failing', bury.endpoint_id::text, jsonb_build_object('error', bury.error));
   elsif bury.contact_id is null then
     perform ops.raise_alarm('message_dead', bury.id::text, jsonb_build_object('kind', bury.kind, 'error', bury.error));

@@ -48,6 +48,8 @@ begin
             change_endpoint.secret_old_until, change_endpoint.created_at;
   if v_anew then
     perform ops.close_alarm('endpoint_disabled', change_endpoint.id::text);
+  end if;
+  if v_anew or not change_endpoint.enabled then
     perform ops.close_alarm('endpoint_failing', change_endpoint.id::text);
   end if;
   perform ops.record_change(

@@ -50,7 +50,7 @@ begin
       from messages.outbox o
      where o.channel = claim.channel and o.due_at <= v_now
      order by o.due_at, o.id
-     limit case when v_channel.failures >= 5 then 1 else claim.batch end
+     limit claim.batch
        for no key update skip locked
   loop
     claim.examined := claim.examined + 1;
@@ -69,7 +69,9 @@ begin
                and messages.broadcast_goes(v_message.broadcast_id)) then
       -- An endpoint that fails is tried with one message, and the others of it wait for that one's answer; a broadcast that was stopped
       -- waits for a person.
-      update messages.outbox o set due_at = v_now + claim.lease where o.id = v_message.id;
+      update messages.outbox o
+         set due_at = v_now + case when messages.broadcast_goes(v_message.broadcast_id) then claim.lease else interval '1 day' end
+       where o.id = v_message.id;
     else
       v_token := uuidv7();
       update messages.outbox o
@@ -85,6 +87,8 @@ begin
       claim.contact_ids := claim.contact_ids || v_message.contact_id;
       claim.endpoint_ids := claim.endpoint_ids || v_message.endpoint_id;
       claim.created_ats := claim.created_ats || v_message.created_at;
+      -- By way of trial: one is sent, however many before it had nothing to say any more.
+      exit when v_channel.failures >= 5;
     end if;
   end loop;
 end

@@ -1,6 +1,7 @@
 -- messages.fail: a claimed message could not be delivered: it is due again later (messages.next_attempt, and not before `retry_after`), or,
 -- when `final` or after its last try, dead under an alarm. `unavailable`: that was not the message's fault but the channel's, or its
--- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled.
+-- endpoint's: it counts for the circuit, and a `retry_after` opens that at once. `gone`: its endpoint is no more, and is disabled,
+-- if it is still at the address that was `asked`.
 -- `silence`: its contact takes no message any more, and why. `open`: nothing is to be sent there now.
 -- Guarantees: only the claim's holder says so. Refuses: not_found.
 -- Locks: the message, then its endpoint, channel or contact. Callers: worker
@@ -14,13 +15,15 @@ create or replace function messages.fail(
   unavailable boolean default false,
   out open boolean,
   gone boolean default false,
-  silence text default null
+  silence text default null,
+  asked text default null
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_message record;
   v_wait interval;
+  v_gone boolean;
 begin
   fail.open := false;
   select o.channel, o.kind, o.attempts, o.endpoint_id, o.contact_id into v_message
@@ -28,7 +31,8 @@ begin
    where o.id = fail.id and o.lease_token = fail.token and o.state = 'sending'
      for no key update;
   if found then
-    v_wait := case when not fail.final then messages.next_attempt(v_message.channel, v_message.attempts) end;
+    v_gone := fail.gone and messages.is_at(v_message.endpoint_id, fail.asked);
+    v_wait := case when not fail.final or fail.gone and not v_gone then messages.next_attempt(v_message.channel, v_message.attempts) end;
     update messages.outbox o
        set state = case when v_wait is null then 'dead' else 'queued' end,
            due_at = ops.now() + greatest(v_wait, case when v_wait is not null then fail.retry_after end),
@@ -40,7 +44,7 @@ begin
     elsif fail.unavailable then
       fail.open := messages.channel_failed(v_message.channel, fail.error, fail.retry_after);
     end if;
-    if fail.gone and v_message.endpoint_id is not null then
+    if v_gone then
       perform messages.disable_endpoint(v_message.endpoint_id, 'gone', fail.error);
       fail.open := true;
       return;

@@ -34,6 +34,9 @@ begin
   end if;
   perform messages.recovered(array[retry_dead.channel], null);
   perform messages.none_dead(retry_dead.channel);
+  -- Also one that asked to wait: who asks for this knows that it may be asked again.
+  update messages.channel c set open_until = null, changed_at = ops.now()
+   where c.name = retry_dead.channel and c.open_until is not null;
   if retry_dead.retried > 0 then
     foreach v_id in array v_ids loop
       perform ops.close_alarm('message_dead', v_id::text);

@@ -25,6 +25,6 @@ export async function postWebhook({ url, local, id, body, secrets, timeout_ms }:
   const headers = { ...signedHeaders(secrets, id, body), "user-agent": "Tollgate-Webhooks" };
   const answer = await askPeer(url, { method: "POST", headers, body }, { limit_bytes: 0, timeout_ms });
   if (answer.status >= 200 && answer.status < 300) return;
-  if (answer.status === 410) throw new Gone("answered 410");
+  if (answer.status === 410) throw new Gone("answered 410", url);
   throw new Unavailable(`answered ${answer.status}`, retryAfter(answer.headers.get("Retry-After")));
 }

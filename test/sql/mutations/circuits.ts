@@ -13,7 +13,7 @@ const claim = (lab: Lab, channel: string, batch = 25) =>
   call<Claimed>(lab.db, "messages.claim", { channel, batch, lease: "2 minutes" });
 const settle = (lab: Lab, { ids, tokens }: Claimed) => call(lab.db, "messages.settle_many", { ids, tokens });
 const fail = (lab: Lab, { ids, tokens }: Claimed, more: object = {}) =>
-  call<{ open: boolean }>(lab.db, "messages.fail", {
+  call<{ open: boolean; state: string }>(lab.db, "messages.fail", {
     id: ids[0],
     token: tokens[0],
     error: "x",
@@ -71,7 +71,7 @@ export const circuits: Mutation[] = [
   {
     guard: "a channel that was down is tried with one message",
     routine: "messages.claim",
-    changes: [["case when v_channel.failures >= 5 then 1 else claim.batch end", "claim.batch"]],
+    changes: [["exit when v_channel.failures >= 5;", ""]],
     probe: async (lab) => {
       const channel = await opened(lab);
       await advance(lab.db, "2 minutes");
@@ -160,10 +160,13 @@ export const circuits: Mutation[] = [
     routine: "messages.claim",
     changes: [[/if not messages\.still_holds\([^)]*\) then/g, "if false then"]],
     probe: async (lab) => {
-      const endpoint = await endpointWith(lab, 1);
-      await lab.db.query("update messages.endpoint set disabled_at = ops.now() where id = $1", [endpoint]);
-      expect((await claim(lab, "webhook")).ids).toEqual([]);
-      await forget(lab);
+      const channel = randomUUID();
+      // A key that there is not is not to be added.
+      await lab.db.query("select messages.enqueue($1, 'add_key', null, 'x', $2)", [
+        channel,
+        JSON.stringify({ key_id: randomUUID() }),
+      ]);
+      expect((await claim(lab, channel)).ids).toEqual([]);
     },
   },
   {
@@ -179,6 +182,77 @@ export const circuits: Mutation[] = [
       await endpointWith(lab, 2);
       expect((await claim(lab, "webhook")).ids).toHaveLength(2);
       await forget(lab);
+    },
+  },
+  {
+    guard: "what was for an endpoint that is disabled is canceled, however much it is",
+    routine: "messages.hold_back",
+    changes: [["where e.disabled_at is not null or e.deleted_at is not null", "where false"]],
+    probe: async (lab) => {
+      const endpoint = await endpointWith(lab, 60);
+      await lab.db.query("update messages.endpoint set disabled_at = ops.now() where id = $1", [endpoint]);
+      await claim(lab, "webhook");
+      expect(
+        await rows(lab.db, "select state, count(*)::int as n from messages.outbox where endpoint_id = $1 group by 1", [
+          endpoint,
+        ]),
+      ).toEqual([{ state: "canceled", n: 60 }]);
+      await forget(lab);
+    },
+  },
+  {
+    guard: "an endpoint that asked to wait is waited for",
+    routine: "messages.endpoint_free",
+    changes: [["(e.open_until > ops.now() or e.failures >= 5 and (", "(e.failures >= 5 and ("]],
+    probe: async (lab) => {
+      const endpoint = await endpointWith(lab, 1);
+      await lab.without(
+        {
+          guard: "",
+          routine: "messages.hold_back",
+          changes: [["e.failures >= 5 or e.open_until > v_now", "false"]],
+          probe: async () => undefined,
+        },
+        async () => {
+          await lab.db.query(
+            "update messages.endpoint set failures = 1, open_until = ops.now() + interval '1 hour' where id = $1",
+            [endpoint],
+          );
+          expect((await claim(lab, "webhook")).ids).toEqual([]);
+        },
+      );
+      await forget(lab);
+    },
+  },
+  {
+    guard: "what its old address says does not disable an endpoint that has moved",
+    routine: "messages.fail",
+    changes: [["fail.gone and messages.is_at(v_message.endpoint_id, fail.asked)", "fail.gone"]],
+    probe: async (lab) => {
+      const endpoint = await endpointWith(lab, 1);
+      const claimed = await claim(lab, "webhook");
+      const told = await fail(lab, claimed, {
+        final: true,
+        unavailable: false,
+        gone: true,
+        asked: "https://old.example/",
+      });
+      expect(told).toMatchObject({ state: "queued" });
+      expect(await rows(lab.db, "select disabled_at from messages.endpoint where id = $1", [endpoint])).toEqual([
+        { disabled_at: null },
+      ]);
+      await forget(lab);
+    },
+  },
+  {
+    guard: "a person's retry of a channel closes a circuit that was asked for, too",
+    routine: "messages.retry_dead",
+    changes: [["where c.name = retry_dead.channel and c.open_until is not null;", "where false;"]],
+    probe: async (lab) => {
+      const channel = await channelOf(lab, 2);
+      await fail(lab, await claim(lab, channel, 1), { retry_after: "1 day" });
+      await call(lab.db, "messages.retry_dead", { channel, caused_by: "test" });
+      expect((await claim(lab, channel)).ids).toHaveLength(1);
     },
   },
   {

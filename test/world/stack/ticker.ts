@@ -2,6 +2,8 @@
 export interface Ticker {
   /** Ticks now; one that is under way is waited for first, so that this one sees what came before it. */
   tick(): Promise<void>;
+  /** Does something while no tick is under way, and none begins. */
+  still<Result>(work: () => Promise<Result>): Promise<Result>;
   /** No tick starts any more; the one under way has a few seconds to end and is cut then. */
   stop(): Promise<void>;
 }
@@ -36,6 +38,14 @@ export function startTicker(tickOnce: (cut: AbortSignal) => Promise<void>, tell:
   const timer = setInterval(tickAndTell, 60_000);
   return {
     tick,
+    still: (work) => {
+      const next = last.then(work);
+      last = next.then(
+        () => undefined,
+        () => undefined,
+      );
+      return next;
+    },
     stop: async () => {
       clearInterval(timer);
       const late = setTimeout(() => cut.abort(new Error("The cron was cut: the stack stops.")), patienceMs);

@@ -46,6 +46,8 @@ const ticksOfAJourney = 120;
 interface Along {
   stripe: StripeMiniature | null;
   tick: () => Promise<void>;
+  /** Does something while the cron does not run: between our clock and Stripe's nobody may look at both. */
+  still: <Result>(work: () => Promise<Result>) => Promise<Result>;
   /** Told where the database's clock is, in milliseconds, whenever it was moved. */
   moved: (to: number) => void;
 }
@@ -55,7 +57,7 @@ interface Along {
  * a minute, then by more, a day in the end. At each, the database's clock is moved first, then Stripe does what is due and
  * delivers it, and then the cron runs. So renewals, retries, grace and what follows come in the order in which they would.
  */
-export function startTravel(owner: Pool, { stripe, tick, moved }: Along): Travel {
+export function startTravel(owner: Pool, { stripe, tick, still, moved }: Along): Travel {
   /** The end of the journeys that were asked for: two at once would pass each other. */
   let last: Promise<unknown> = Promise.resolve();
   const stopping = new AbortController();
@@ -75,8 +77,11 @@ export function startTravel(owner: Pool, { stripe, tick, moved }: Along): Travel
       stopping.signal.throwIfAborted();
       const due = stripe?.nextDue(new Date(Math.min(target, at + stride)))?.getTime();
       // A second at least: what is due again at once must not hold the journey where it is.
-      await moveTo(owner, Math.min(target, Math.max(at + 1000, due ?? at + stride)));
-      at = await step();
+      const next = Math.min(target, Math.max(at + 1000, due ?? at + stride));
+      at = await still(async () => {
+        await moveTo(owner, next);
+        return await step();
+      });
       // What something leads to takes sweeps some minutes; where nothing happens, nobody needs to look so often.
       stride = due === undefined ? Math.min(longest, stride * 10) : minute;
       await tick().catch((error: unknown) => {
@@ -102,7 +107,7 @@ export function startTravel(owner: Pool, { stripe, tick, moved }: Along): Travel
     const known = new Set(stripe?.events().map(({ id }) => id));
     const { rows } = await owner.query<{ now: string }>("select ops.now()::text as now");
     const outcome = await travel();
-    await step();
+    await still(step);
     return {
       ...(await readClock(owner)),
       tick: outcome,
