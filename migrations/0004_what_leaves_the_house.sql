@@ -25,7 +25,7 @@ drop function "payments"."start_checkout"(uuid, text, integer, text, text, text,
 -- @drop routine payments.sync_checkout
 drop function "payments"."sync_checkout"(uuid, jsonb);
 
--- @tables access.key, access.stray, ledger.account, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
+-- @tables access.key, access.stray, billing.subscription, ledger.account, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -130,6 +130,7 @@ ALTER TABLE "access"."key" ADD COLUMN "adds" integer DEFAULT 0 NOT NULL;
 ALTER TABLE "messages"."outbox" ADD COLUMN "contact_id" uuid;
 ALTER TABLE "messages"."outbox" ADD COLUMN "endpoint_id" uuid;
 ALTER TABLE "messages"."outbox" ADD COLUMN "broadcast_id" uuid;
+ALTER TABLE "billing"."subscription" ADD COLUMN "lapse_at" timestamp with time zone;
 CREATE INDEX "broadcast_due" ON "messages"."broadcast" USING btree ("due_at","id") WHERE due_at is not null;
 CREATE INDEX "contact_of_channel" ON "messages"."contact" USING btree ("channel","id");
 CREATE INDEX "webhook_event_age" ON "messages"."webhook_event" USING btree ("created_at");
@@ -139,6 +140,7 @@ CREATE INDEX "outbox_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_
 CREATE INDEX "outbox_due_of_endpoint" ON "messages"."outbox" USING btree ("endpoint_id","due_at") WHERE endpoint_id is not null and due_at is not null;
 CREATE INDEX "outbox_of_broadcast" ON "messages"."outbox" USING btree ("broadcast_id","state") WHERE broadcast_id is not null;
 CREATE INDEX "outbox_dead" ON "messages"."outbox" USING btree ("channel","id") WHERE state = 'dead';
+CREATE INDEX "subscription_lapse_due" ON "billing"."subscription" USING btree ("lapse_at","id") WHERE lapse_at is not null;
 ALTER TABLE "payments"."purchase" ADD CONSTRAINT "purchase_provider_known" CHECK (provider in ('stripe', 'manual', 'balance', 'btcpay'));
 
 -- @routine access.add_name
@@ -467,6 +469,223 @@ end
 $$;
 revoke all on function "access"."tell_key"() from public, tollgate_worker;
 
+-- @routine billing.claim_due
+-- billing.claim_due: up to `batch` subscriptions of ours that a sweep has something to do for, locked together with their workspaces;
+-- without waiting for anybody: what somebody else holds is left to him, or to the next run (`full`: there may be more).
+-- Guarantees: of sweeps at once, each gets other rows; what was changed meanwhile is looked at anew (D9). Its cost does not grow with the
+--   table: each sweep has its partial index. Statistics of a table that grows by the second are old, and the planner's price of a
+--   random page is a disk's: without the setting, it read the whole table for a batch of 1000.
+-- Locks: subscriptions, workspaces, both SKIP LOCKED. Callers: billing.sweep_due
+create or replace function billing.claim_due(
+  sweep text,
+  batch integer,
+  out ids uuid[],
+  out "full" boolean
+)
+  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
+as $$
+declare
+  v_due record;
+  v_workspaces uuid[];
+begin
+  if claim_due.sweep = 'auto_renew' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.renew_at <= (select ops.now()) and s.expire_at > (select ops.now())
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.renew_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'expire' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.expire_at <= (select ops.now()) and s.state <> 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.expire_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'lapse' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.lapse_at <= (select ops.now()) and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.lapse_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'trial_expire' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.expire_at <= (select ops.now()) and s.state = 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.expire_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'trial_notice' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.notice_at <= (select ops.now()) and s.state = 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.notice_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'reminders' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.notice_at <= (select ops.now()) and s.state <> 'trialing'
+               and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.notice_at, s.id limit claim_due.batch for no key update skip locked) d;
+  end if;
+  if v_due.ids is null then
+    claim_due.ids := '{}';
+    claim_due."full" := false;
+    return;
+  end if;
+  v_workspaces := people.claim_workspaces(v_due.workspaces);
+  claim_due.ids := array(
+    select d.id from unnest(v_due.ids, v_due.workspaces) d(id, workspace_id)
+     where d.workspace_id = any (v_workspaces)
+     order by d.id);
+  -- Where all are somebody else's at the moment, to ask again at once would be to ask for nothing.
+  claim_due."full" := cardinality(v_due.ids) = claim_due.batch and cardinality(claim_due.ids) > 0;
+end
+$$;
+revoke all on function "billing"."claim_due"(text, integer) from public, tollgate_worker;
+
+-- @routine billing.do_due
+-- billing.do_due: does for these subscriptions what a sweep is for, in one; those that it had failed at before are no longer parked.
+-- Of a thousand it reads a thousand by their ids, and not all (as in billing.claim_due).
+-- Locks: the caller holds the rows and their workspaces. Callers: billing.sweep_due
+create or replace function billing.do_due(sweep text, ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = '' set random_page_cost = '1.1'
+as $$
+declare
+  v_parked uuid[];
+begin
+  if do_due.sweep = 'auto_renew' then
+    perform billing.renew_due(do_due.ids);
+  elsif do_due.sweep = 'expire' then
+    perform billing.end_due(do_due.ids, 'sweep:expire');
+  elsif do_due.sweep = 'lapse' then
+    perform billing.lapse_due(do_due.ids);
+  elsif do_due.sweep = 'trial_expire' then
+    perform billing.end_due(do_due.ids, 'sweep:trial_expire');
+  else
+    perform billing.notice_due(do_due.ids);
+  end if;
+  v_parked := array(select s.id from billing.subscription s where s.id = any (do_due.ids) and s.parked_until is not null);
+  if cardinality(v_parked) > 0 then
+    update billing.subscription s set parked_until = null where s.id = any (v_parked);
+    perform billing.unpark(x.id) from unnest(v_parked) x(id);
+  end if;
+end
+$$;
+revoke all on function "billing"."do_due"(text, uuid[]) from public, tollgate_worker;
+
+-- @routine billing.follow
+-- billing.follow: what a workspace's subscription means for it: whether it is read-only, and from when; its seats; its storage; the
+-- key by which it lets its customer in.
+-- Who owes has the plan's grace from the first moment that it owed; a subscription paused for want of a payment method, and one
+--   that is over (policy after_end), leave the workspace read-only at once. One that was never paid means nothing.
+-- Guarantees: a function of the rows alone, so that it ends the same in whatever order they came to be so.
+-- Locks: the caller holds the workspace's row; then the subscription, the key, then the accounts. Callers: billing's routines
+create or replace function billing.follow(workspace_id uuid)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  -- Half of what an account holds: more than anybody counts, with room for what is in use.
+  c_unlimited constant bigint := 4503599627370496;
+  v_row record;
+  v_after_end text;
+  v_seats bigint;
+  v_bytes bigint;
+begin
+  select s.id, s.version, s.state, s.collection, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
+         p.seats, p.storage_bytes, p.grace_days, coalesce(p.grants_access, false) as grants_access
+    into v_row
+    from billing.subscription s
+    left join billing.plan p on p.id = s.plan_id
+   where s.workspace_id = follow.workspace_id and s.superseded_by is null
+     and s.lived
+   order by s.ended_at is null desc, s.ended_at desc, s.id desc
+   limit 1;
+  if not found then
+    return;
+  end if;
+  select p.after_end into strict v_after_end from billing.policy p;
+  if v_row.state in ('past_due', 'unpaid') then
+    perform people.set_read_only(follow.workspace_id,
+      v_row.past_due_since + make_interval(days => coalesce(v_row.grace_days, 0)), v_row.state);
+  elsif v_row.state = 'paused' then
+    perform people.set_read_only(follow.workspace_id, v_row.healthy_at, 'paused');
+  elsif v_row.state = 'canceled' and v_after_end = 'read_only' then
+    perform people.set_read_only(follow.workspace_id, v_row.ended_at, 'canceled');
+  else
+    perform people.set_read_only(follow.workspace_id, null, null);
+  end if;
+
+  perform access.follow(follow.workspace_id,
+    case when v_row.grants_access and v_row.state in ('trialing', 'active', 'past_due')
+      -- Ours ends with its grace; a provider's may owe for long after it (billing.lapse).
+      and not (v_row.state = 'past_due' and v_row.collection <> 'balance'
+        and v_row.past_due_since + make_interval(days => coalesce(v_row.grace_days, 0)) <= ops.now())
+      then v_row.id end);
+
+  -- A plan without a limit takes away the one that another had set; where there never was one, there is nothing to count.
+  v_seats := case
+    when v_row.seats is null and not ledger.has_limit(follow.workspace_id, 'seat') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.seats * v_row.quantity, c_unlimited) end;
+  v_bytes := case
+    when v_row.storage_bytes is null and not ledger.has_limit(follow.workspace_id, 'byte') then null
+    when v_row.state = 'canceled' then 0
+    else coalesce(v_row.storage_bytes, c_unlimited) end;
+  if v_seats is distinct from v_row.seats_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'seat', amount => v_seats,
+      idempotency_key => 'tg:seats:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  if v_bytes is distinct from v_row.bytes_given then
+    perform ledger.set_limit(owner_id => follow.workspace_id, unit => 'byte', amount => v_bytes,
+      idempotency_key => 'tg:bytes:' || v_row.id || ':' || v_row.version, caused_by => 'subscription:' || v_row.id);
+  end if;
+  update billing.subscription s
+     set seats_given = v_seats, bytes_given = v_bytes
+   where s.id = v_row.id and (v_seats, v_bytes) is distinct from (s.seats_given, s.bytes_given);
+end
+$$;
+revoke all on function "billing"."follow"(uuid) from public, tollgate_worker;
+
+-- @routine billing.lapse
+-- billing.lapse: who owes a provider for longer than the plan's grace is let in no more: his key goes (D18). What he owes, and whether the
+-- subscription ends, is the provider's to say; who pays after that has another key.
+-- Guarantees and locks: as billing.sweep_due. Callers: worker (sweep lapse)
+create or replace function billing.lapse(
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  select d.processed, d.failed, d.more into strict lapse.processed, lapse.failed, lapse.more
+    from billing.sweep_due('lapse', lapse.batch) d;
+end
+$$;
+revoke all on function "billing"."lapse"(integer) from public, tollgate_worker;
+grant execute on function "billing"."lapse"(integer) to tollgate_worker;
+
+-- @routine billing.lapse_due
+-- billing.lapse_due: the grace of these subscriptions of a provider's is over: their workspaces are told what that means, once.
+-- Locks: the caller holds the rows and their workspaces; then the keys, the outbox. Callers: billing.do_due
+create or replace function billing.lapse_due(ids uuid[])
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  for v_row in
+    update billing.subscription s set lapse_at = null
+     where s.id = any (lapse_due.ids) and s.lapse_at <= ops.now()
+    returning s.workspace_id
+  loop
+    perform billing.follow(v_row.workspace_id);
+  end loop;
+end
+$$;
+revoke all on function "billing"."lapse_due"(uuid[]) from public, tollgate_worker;
+
 -- @routine billing.notice_holds
 -- billing.notice_holds: is what a notice says of a subscription still so? Asked when it is handed to contacts, and again when it is sent.
 -- That a period or a trial ends is said while it is the current one, ends or renews as it was said, and until the next notice of it is
@@ -510,6 +729,25 @@ end
 $$;
 revoke all on function "billing"."notice_holds"(text, jsonb) from public, tollgate_worker;
 
+-- @routine billing.set_lapse
+-- billing.set_lapse: trigger function: of a subscription that a provider collects, when its customer is let in no more if nothing is paid: at
+-- the end of its plan's grace. Reckoned anew only where what it depends on has changed: what the sweep has done stays done. Callers: triggers
+create or replace function billing.set_lapse()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and (old.state, old.past_due_since, old.plan_id, old.ended_at)
+    is not distinct from (new.state, new.past_due_since, new.plan_id, new.ended_at) then
+    return new;
+  end if;
+  new.lapse_at := case when new.collection <> 'balance' and new.state = 'past_due' and new.ended_at is null then
+    new.past_due_since + make_interval(days => coalesce((select p.grace_days from billing.plan p where p.id = new.plan_id), 0)) end;
+  return new;
+end
+$$;
+revoke all on function "billing"."set_lapse"() from public, tollgate_worker;
+
 -- @routine billing.standings_of
 -- billing.standings_of: of each of these workspaces, in their order: the state of its subscription that lives, and the plan's code; null
 -- where none does, or one that was never paid. For who chooses among workspaces. Locks: nothing. Callers: messages.recipients
@@ -526,6 +764,61 @@ begin
 end
 $$;
 revoke all on function "billing"."standings_of"(uuid[]) from public, tollgate_worker;
+
+-- @routine billing.sweep_due
+-- billing.sweep_due: one batch of one of the sweeps of subscriptions of ours: auto_renew, expire, lapse, trial_expire, trial_notice, reminders.
+-- Guarantees: right at none, one or many at once; run again at once it changes nothing. All of a batch, or, where that fails, row by
+--   row: the bad one is parked alone with its error. An error of the moment is raised again.
+-- Locks: as billing.claim_due, then what follows. Callers: the sweeps' routines
+create or replace function billing.sweep_due(
+  sweep text,
+  batch integer,
+  out processed integer,
+  out failed integer,
+  out more boolean
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_claim record;
+  v_id uuid;
+  v_state text;
+  v_error text;
+begin
+  v_claim := billing.claim_due(sweep_due.sweep, sweep_due.batch);
+  sweep_due.processed := 0;
+  sweep_due.failed := 0;
+  sweep_due.more := v_claim."full";
+  if cardinality(v_claim.ids) = 0 then
+    return;
+  end if;
+  begin
+    perform billing.do_due(sweep_due.sweep, v_claim.ids);
+    sweep_due.processed := cardinality(v_claim.ids);
+    return;
+  exception when others then
+    if ops.is_passing(sqlstate) then
+      raise;
+    end if;
+  end;
+  foreach v_id in array v_claim.ids loop
+    begin
+      perform billing.do_due(sweep_due.sweep, array[v_id]);
+      sweep_due.processed := sweep_due.processed + 1;
+    exception when others then
+      if ops.is_passing(sqlstate) then
+        raise;
+      end if;
+      get stacked diagnostics v_state = returned_sqlstate, v_error = message_text;
+      update billing.subscription s
+         set parked_until = ops.park(sweep_due.sweep, v_id::text, v_state, v_error)
+       where s.id = v_id;
+      sweep_due.failed := sweep_due.failed + 1;
+    end;
+  end loop;
+end
+$$;
+revoke all on function "billing"."sweep_due"(text, integer) from public, tollgate_worker;
 
 -- @routine billing.tell_subscriptions
 -- billing.tell_subscriptions: trigger function: tells the operator's endpoints what became of subscriptions, all that one statement
@@ -1779,9 +2072,11 @@ revoke all on function "messages"."create_broadcast"(text, text, text, jsonb, js
 grant execute on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) to tollgate_worker;
 
 -- @routine messages.create_contact
--- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once.
--- Guarantees: an audit row in the same statement, without the address. Refuses: not_found (workspace), contact_exists (with its id);
---   constraints contact_*. Callers: worker
+-- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once, and a workspace has 100
+-- contacts at most: one notice becomes a message to each.
+-- Guarantees: an audit row in the same statement, without the address; never more contacts, whoever adds some at once.
+-- Refuses: not_found (workspace), contact_exists (with its id), contact_limit_reached (with the limit); constraints contact_*.
+-- Locks: the workspace. Callers: worker
 create or replace function messages.create_contact(
   inout workspace_id uuid,
   inout channel text,
@@ -1794,8 +2089,10 @@ create or replace function messages.create_contact(
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  c_most constant integer := 100;
 begin
-  if not people.has_workspace(create_contact.workspace_id) then
+  if not people.lock_workspace(create_contact.workspace_id) then
     perform ops.refuse('not_found');
   end if;
   create_contact.id := uuidv7();
@@ -1809,6 +2106,9 @@ begin
       select c.id from messages.contact c
        where c.workspace_id = create_contact.workspace_id and c.channel = create_contact.channel
          and c.address = create_contact.address)));
+  end if;
+  if (select count(*) from messages.contact c where c.workspace_id = create_contact.workspace_id) > c_most then
+    perform ops.refuse('contact_limit_reached', jsonb_build_object('limit', c_most));
   end if;
   perform ops.record_change(
     workspace_id => create_contact.workspace_id, actor => create_contact.caused_by, action => 'contact.create',
@@ -2416,6 +2716,26 @@ end
 $$;
 revoke all on function "messages"."next_attempt"(text, integer) from public, tollgate_worker;
 
+-- @routine messages.none_dead
+-- messages.none_dead: a dead message of this channel was sent again: where it was the last one, the channel's alarm closes.
+-- Whoever has another one sent again, or buries one, at this moment waits for the alarm: what he did is seen, or he sees this.
+-- Locks: the alarm. Callers: messages.retry, messages.retry_dead
+create or replace function messages.none_dead(channel text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not ops.lock_alarm('messages_dead', none_dead.channel) then
+    return;
+  end if;
+  -- A statement of its own: it sees what was written while the alarm was waited for.
+  if not exists (select from messages.outbox o where o.channel = none_dead.channel and o.state = 'dead') then
+    perform ops.close_alarm('messages_dead', none_dead.channel);
+  end if;
+end
+$$;
+revoke all on function "messages"."none_dead"(text) from public, tollgate_worker;
+
 -- @routine messages.notices
 -- messages.notices: what the house has to say to workspaces is handed to their contacts, a batch of notices at once (D8).
 -- Guarantees: right at none, one or many at once; run again at once it changes nothing. All of a batch, or, where that fails, notice by
@@ -2720,11 +3040,47 @@ end
 $$;
 revoke all on function "messages"."rest_of"(integer, interval) from public, tollgate_worker;
 
+-- @routine messages.retry
+-- messages.retry: a person has a dead message sent again: its tries begin anew. One that is not dead stays as it is.
+-- Guarantees: an audit row in the same statement, where it was dead; its alarm closes, and, with the last one of its
+-- channel, the channel's. Refuses: not_found. Locks: the message, then the alarm. Callers: worker
+create or replace function messages.retry(
+  inout id uuid,
+  caused_by text,
+  out state text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_message record;
+begin
+  update messages.outbox o set state = 'queued', due_at = ops.now(), attempts = 0, settled_at = null
+   where o.id = retry.id and o.state = 'dead'
+  returning o.kind, o.workspace_id, o.channel, o.contact_id into v_message;
+  if found then
+    perform ops.close_alarm('message_dead', retry.id::text);
+    if v_message.contact_id is not null then
+      perform messages.none_dead(v_message.channel);
+    end if;
+    perform ops.record_change(
+      workspace_id => v_message.workspace_id, actor => retry.caused_by, action => 'message.retry',
+      subject => 'message:' || retry.id, detail => jsonb_build_object('kind', v_message.kind));
+  end if;
+  select o.state into retry.state from messages.outbox o where o.id = retry.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+end
+$$;
+revoke all on function "messages"."retry"(uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."retry"(uuid, text) to tollgate_worker;
+
 -- @routine messages.retry_dead
 -- messages.retry_dead: a person has the dead messages of a channel sent again, the oldest 1,000 at most: their tries begin anew, and its circuit
--- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close.
+-- closes. `more`: there were more. Guarantees: an audit row in the same statement, where there were any; their alarms close;
+-- the channel's does when nothing of it is dead any more, whoever had the last one sent again.
 -- Refuses: not_found (nobody delivers this channel, and nothing of it is dead).
--- Locks: the messages, SKIP LOCKED; then the channel. Callers: worker
+-- Locks: the messages, SKIP LOCKED; then the channel, then the alarm. Callers: worker
 create or replace function messages.retry_dead(
   inout channel text,
   caused_by text,
@@ -2755,6 +3111,7 @@ begin
     perform ops.refuse('not_found');
   end if;
   perform messages.recovered(array[retry_dead.channel], null);
+  perform messages.none_dead(retry_dead.channel);
   -- Also one that asked to wait: who asks for this knows that it may be asked again.
   update messages.channel c set open_until = null, changed_at = ops.now()
    where c.name = retry_dead.channel and c.open_until is not null;
@@ -2762,7 +3119,6 @@ begin
     foreach v_id in array v_ids loop
       perform ops.close_alarm('message_dead', v_id::text);
     end loop;
-    perform ops.close_alarm('messages_dead', retry_dead.channel);
     perform ops.record_change(
       workspace_id => null, actor => retry_dead.caused_by, action => 'channel.retry',
       subject => 'channel:' || retry_dead.channel, detail => jsonb_build_object('retried', retry_dead.retried));
@@ -3168,6 +3524,22 @@ end
 $$;
 revoke all on function "ops"."apply_event"(text, jsonb, text, timestamptz) from public, tollgate_worker;
 
+-- @routine ops.lock_alarm
+-- ops.lock_alarm: holds an alarm that is open, for one who closes it only where what it tells of is over: whoever raises or closes it
+-- waits. Answers whether it is open. Callers: messages.none_dead
+create or replace function ops.lock_alarm(code text, subject text)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from ops.alarm a
+   where a.code = lock_alarm.code and a.subject = lock_alarm.subject and a.closed_at is null
+     for no key update;
+  return found;
+end
+$$;
+revoke all on function "ops"."lock_alarm"(text, text) from public, tollgate_worker;
+
 -- @routine ops.tell_alarm
 -- ops.tell_alarm: trigger function: tells the operator's endpoints of an alarm that opened (version 1) or closed (version 2).
 -- Callers: triggers
@@ -3557,6 +3929,29 @@ end
 $$;
 revoke all on function "payments"."claim_checks"(integer, interval, text) from public, tollgate_worker;
 grant execute on function "payments"."claim_checks"(integer, interval, text) to tollgate_worker;
+
+-- @routine payments.complete
+-- payments.complete: what follows once a purchase was paid and delivered: what of the payment was refunded before we knew of it is
+-- taken back; the referrer has its part; the customer is told what was paid, which a trial or a tax makes another amount than the price: of
+-- nothing (a trial's payment) nothing is told.
+-- Locks: the caller holds the workspace and the purchase; then the payment, the workspace's accounts, the referrer's, the outbox.
+-- Callers: payments.finalize, payments.settle_payment
+create or replace function payments.complete(purchase_id uuid, payment_id uuid, caused_by text)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform payments.reckon(complete.payment_id, complete.caused_by);
+  perform payments.reward_referrer(complete.payment_id, complete.caused_by);
+  perform messages.enqueue('notice', 'purchase_paid', p.workspace_id, 'purchase_paid:' || p.id,
+      jsonb_build_object('purchase_id', p.id, 'kind', p.kind, 'provider', p.provider, 'quantity', p.quantity,
+        'amount_minor', y.amount_minor, 'currency', y.currency))
+    from payments.purchase p
+    join payments.payment y on y.id = complete.payment_id
+   where p.id = complete.purchase_id and y.amount_minor > 0;
+end
+$$;
+revoke all on function "payments"."complete"(uuid, uuid, text) from public, tollgate_worker;
 
 -- @routine payments.finalize
 -- payments.finalize: money came for a purchase: its state, the payment, its promo code's redemption, what it buys, the referrer's
@@ -4200,6 +4595,21 @@ $$;
 revoke all on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) from public, tollgate_worker;
 grant execute on function "people"."create_api_key"(uuid, text, text[], text, text, interval, text, uuid) to tollgate_worker;
 
+-- @routine people.lock_workspace
+-- people.lock_workspace: the workspace's row, first in the order of locks: whoever moves a workspace's subscription, purchases
+-- or payments waits here for whoever else does. Answers whether there is such a workspace.
+-- Callers: billing's and payments' routines, messages.create_contact
+create or replace function people.lock_workspace(workspace_id uuid)
+  returns boolean
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from people.workspace w where w.id = lock_workspace.workspace_id for no key update;
+  return found;
+end
+$$;
+revoke all on function "people"."lock_workspace"(uuid) from public, tollgate_worker;
+
 -- @trigger access.key_made_told
 -- access.key_made_told: a new access key is told of to the operator's endpoints, in the statement that makes it.
 create or replace trigger key_made_told
@@ -4213,6 +4623,14 @@ create or replace trigger key_told
   for each row
   when (old.state is distinct from new.state)
   execute function access.tell_key();
+
+-- @trigger billing.subscription_lapse
+-- billing.subscription_lapse: whoever writes a subscription's state need not think of the end of its grace.
+create or replace trigger subscription_lapse
+  before insert or update on billing.subscription
+  for each row
+  when (new.collection <> 'balance')
+  execute function billing.set_lapse();
 
 -- @trigger billing.subscription_made_told
 -- billing.subscription_made_told: new subscriptions are told to the operator's endpoints, in the statement that makes them.

@@ -119,6 +119,7 @@ export const price = billing.table(
  * `superseded_by`: another one of the workspace's is kept, and this one is to be undone. `renewed_from`, `renewed_until`: the
  * newest period whose credits were given. `healthy_at`: the provider's time of the newest state that owed nothing; `owing`:
  * those of the states since then that owed, of which the first is `past_due_since` (a few: the provider's tries to be paid).
+ * `lapse_at`: of one that a provider collects and that owes, the end of its grace: its customer's key is to go (null: it has gone).
  * `seats_given`, `bytes_given`: the limits that were last set for it.
  * Of collection `balance`: period n starts at `anchor` + (n − `anchor_number`) intervals, in UTC (`period_number`: the newest that
  * was paid for; 0: none, a trial). `auto_renew`: the next is paid from the balance at `renew_at` (null: it is not); where that
@@ -149,6 +150,7 @@ export const subscription = billing.table(
     next_price_at: time(),
     schedule_id: text(),
     past_due_since: time(),
+    lapse_at: time(),
     healthy_at: time(),
     owing: time()
       .array()
@@ -219,6 +221,9 @@ export const subscription = billing.table(
     index("subscription_expire_due")
       .on(t.expire_at, t.id)
       .where(sql`expire_at is not null and state <> 'trialing'`),
+    index("subscription_lapse_due")
+      .on(t.lapse_at, t.id)
+      .where(sql`lapse_at is not null`),
     index("subscription_trial_expire_due")
       .on(t.expire_at, t.id)
       .where(sql`expire_at is not null and state = 'trialing'`),

@@ -109,6 +109,7 @@ async function compare(shift: Shift, account: StripeAccount): Promise<Done> {
 export const sweeps = [
   sweep("billing", "auto_renew", 60),
   sweep("billing", "expire", 60),
+  sweep("billing", "lapse", 60),
   sweep("billing", "trial_expire", 60),
   sweep("billing", "trial_notice", 60),
   sweep("billing", "reminders", 60),

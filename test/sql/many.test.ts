@@ -68,6 +68,8 @@ describe("messages.enqueue_many", () => {
       const [row] = await rows<{ lag: number }>(db, "select messages.lag_seconds() as lag");
       return row?.lag ?? -1;
     };
+    await db.query("delete from messages.channel");
+    await db.query("delete from messages.outbox");
     await call(db, "messages.claim", { channel: "stripe", batch: 1, lease: "1 minute" });
     for (const channel of ["provisioner", "notice"]) await enqueueMany(db, channel, [null], ["one"]);
     await advance(db, "1 hour");

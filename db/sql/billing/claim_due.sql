@@ -28,6 +28,11 @@ begin
              where s.expire_at <= (select ops.now()) and s.state <> 'trialing'
                and (s.parked_until is null or s.parked_until <= (select ops.now()))
              order by s.expire_at, s.id limit claim_due.batch for no key update skip locked) d;
+  elsif claim_due.sweep = 'lapse' then
+    select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
+      from (select s.id, s.workspace_id from billing.subscription s
+             where s.lapse_at <= (select ops.now()) and (s.parked_until is null or s.parked_until <= (select ops.now()))
+             order by s.lapse_at, s.id limit claim_due.batch for no key update skip locked) d;
   elsif claim_due.sweep = 'trial_expire' then
     select array_agg(d.id) as ids, array_agg(d.workspace_id) as workspaces into v_due
       from (select s.id, s.workspace_id from billing.subscription s

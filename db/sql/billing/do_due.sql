@@ -12,6 +12,8 @@ begin
     perform billing.renew_due(do_due.ids);
   elsif do_due.sweep = 'expire' then
     perform billing.end_due(do_due.ids, 'sweep:expire');
+  elsif do_due.sweep = 'lapse' then
+    perform billing.lapse_due(do_due.ids);
   elsif do_due.sweep = 'trial_expire' then
     perform billing.end_due(do_due.ids, 'sweep:trial_expire');
   else

@@ -16,7 +16,7 @@ declare
   v_seats bigint;
   v_bytes bigint;
 begin
-  select s.id, s.version, s.state, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
+  select s.id, s.version, s.state, s.collection, s.quantity, s.past_due_since, s.healthy_at, s.ended_at, s.seats_given, s.bytes_given,
          p.seats, p.storage_bytes, p.grace_days, coalesce(p.grants_access, false) as grants_access
     into v_row
     from billing.subscription s
@@ -41,7 +41,11 @@ begin
   end if;
 
   perform access.follow(follow.workspace_id,
-    case when v_row.grants_access and v_row.state in ('trialing', 'active', 'past_due') then v_row.id end);
+    case when v_row.grants_access and v_row.state in ('trialing', 'active', 'past_due')
+      -- Ours ends with its grace; a provider's may owe for long after it (billing.lapse).
+      and not (v_row.state = 'past_due' and v_row.collection <> 'balance'
+        and v_row.past_due_since + make_interval(days => coalesce(v_row.grace_days, 0)) <= ops.now())
+      then v_row.id end);
 
   -- A plan without a limit takes away the one that another had set; where there never was one, there is nothing to count.
   v_seats := case

@@ -1,4 +1,4 @@
--- billing.sweep_due: one batch of one of the sweeps of subscriptions of ours: auto_renew, expire, trial_expire, trial_notice, reminders.
+-- billing.sweep_due: one batch of one of the sweeps of subscriptions of ours: auto_renew, expire, lapse, trial_expire, trial_notice, reminders.
 -- Guarantees: right at none, one or many at once; run again at once it changes nothing. All of a batch, or, where that fails, row by
 --   row: the bad one is parked alone with its error. An error of the moment is raised again.
 -- Locks: as billing.claim_due, then what follows. Callers: the sweeps' routines
