@@ -3582,7 +3582,7 @@ revoke all on function "ops"."utc"(timestamptz) from public, tollgate_worker;
 -- effect, under an alarm, until the operator settles it.
 -- The purchase is found by the invoice, or by its own id, which the invoice carries. The first invoice of the right amount is the
 -- purchase's; another one ends nothing, and its money buys only what is not paid yet.
--- Less came than is known, by an answer that was asked for after that was written (`asked_at`): alarm crypto_payment_undone; else
+-- Less came than is known and was not refunded, by an answer that was asked for after that was written (`asked_at`): alarm crypto_payment_undone; else
 -- the provider is asked again. Nothing is taken back by itself.
 -- Locks: the workspace, the purchase, its payments, then as payments.finalize. Callers: ops.apply_event, payments.sync_checkout
 create or replace function payments.apply_btcpay_invoice(
@@ -3617,7 +3617,10 @@ declare
   v_open_minor bigint := 0;
   v_closed_minor bigint := 0;
   v_closed integer := 0;
+  v_refunded_minor bigint := 0;
   v_pays boolean := false;
+  -- What bought it is not all refunded.
+  v_holds boolean := false;
   v_touched timestamptz := '-infinity';
   v_left bigint;
   v_doubt boolean;
@@ -3668,10 +3671,14 @@ begin
     else
       v_closed := v_closed + 1;
       v_closed_minor := v_closed_minor + v_row.amount_minor;
-      v_pays := v_pays or v_row.id is not distinct from v_purchase.payment_id;
+      v_refunded_minor := v_refunded_minor + v_row.refunded;
+      if v_row.id is not distinct from v_purchase.payment_id then
+        v_pays := true;
+        v_holds := v_row.refunded < v_row.amount_minor;
+      end if;
     end if;
   end loop;
-  v_doubt := v_open_minor + v_closed_minor > v_paid and not v_marked or v_status = 'Invalid' and v_pays;
+  v_doubt := v_open_minor + v_closed_minor - v_refunded_minor > v_paid and not v_marked or v_status = 'Invalid' and v_holds;
 
   v_left := case
     when v_status not in ('Settled', 'Expired', 'Invalid') then 0
@@ -3716,7 +3723,7 @@ begin
 
   if v_doubt and apply_btcpay_invoice.asked_at > v_touched then
     perform ops.raise_alarm('crypto_payment_undone', 'purchase:' || v_purchase.id, jsonb_build_object('invoice', v_invoice,
-      'status', v_status, 'currency', v_currency, 'known_minor', v_open_minor + v_closed_minor, 'paid_minor', v_paid));
+      'status', v_status, 'currency', v_currency, 'known_minor', v_open_minor + v_closed_minor - v_refunded_minor, 'paid_minor', v_paid));
     v_outcome := 'undone';
     v_doubt := false;
   elsif not v_doubt and v_own and apply_btcpay_invoice.asked_at is not null then
@@ -4180,7 +4187,8 @@ grant execute on function "payments"."record_session"(uuid, uuid, text, text, ti
 -- @routine payments.refund_payment
 -- payments.refund_payment: an operator refunds, all or in part, what was paid by hand, in crypto or from a balance. What it gave is
 -- taken back in proportion (payments.reckon); what was paid from a balance goes back to it. Coins are sent by the operator: this only
--- writes it down. Money of Stripe's is refunded at Stripe.
+-- writes it down, and has the watcher look once more at what was paid in crypto: an alarm of coins that are gone closes by it.
+-- Money of Stripe's is refunded at Stripe.
 -- Guarantees: never more than was paid, whoever refunds at once; an audit row in the same statement.
 -- Locks: the intent, the workspace, then what follows. Refuses: not_found; refund_at_provider; amount_exceeds_payment (with what is
 --   left). Callers: worker
@@ -4201,7 +4209,7 @@ declare
   v_payment record;
   v_left bigint;
 begin
-  select p.provider, p.currency into v_payment
+  select p.provider, p.currency, p.purchase_id into v_payment
     from payments.payment p
    where p.id = refund_payment.payment_id and p.workspace_id = refund_payment.workspace_id;
   if not found then
@@ -4213,6 +4221,9 @@ begin
   perform payments.lock_intent(v_payment.provider, refund_payment.payment_id::text, null);
   perform people.lock_workspace(refund_payment.workspace_id);
   perform payments.link_intent(v_payment.provider, refund_payment.payment_id::text, refund_payment.payment_id);
+  if v_payment.provider = 'btcpay' then
+    update payments.purchase p set check_due_at = ops.now() where p.id = v_payment.purchase_id;
+  end if;
   select p.amount_minor - p.refunded into strict v_left
     from payments.payment p
    where p.id = refund_payment.payment_id
@@ -4463,13 +4474,14 @@ grant execute on function "payments"."start_checkout"(uuid, text, integer, text,
 -- @routine payments.sync_checkout
 -- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none: the
 -- purchase is over, if it never had one, or a day after that one had to be over (of another account's, nobody will ever tell).
--- `asked_at`: when it was asked. Locks: as payments.apply_checkout and payments.apply_btcpay_invoice. Refuses: not_found.
+-- `asked_at`: when it was asked. Answers the purchase's session as it is known then. Locks: as payments.apply_checkout and payments.apply_btcpay_invoice. Refuses: not_found.
 -- Callers: worker
 create or replace function payments.sync_checkout(
   inout id uuid,
   fact jsonb,
   asked_at timestamptz default null,
-  out state text
+  out state text,
+  out session_id text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -4502,7 +4514,7 @@ begin
   else
     perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
   end if;
-  select p.state into strict sync_checkout.state from payments.purchase p where p.id = sync_checkout.id;
+  select p.state, p.provider_id into strict sync_checkout.state, sync_checkout.session_id from payments.purchase p where p.id = sync_checkout.id;
 end
 $$;
 revoke all on function "payments"."sync_checkout"(uuid, jsonb, timestamptz) from public, tollgate_worker;

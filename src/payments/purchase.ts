@@ -16,9 +16,12 @@ export async function cancelPurchase(c: AppContext, workspace: string, id: strin
   const asked = await beginCancel(c, workspace, id);
   if (asked.state === "pending") {
     const facts = asked.provider === "btcpay" ? await endAtBtcpay(c, id) : await endAtStripe(c, workspace, id, asked);
-    for (const fact of facts.length === 0 ? [null] : facts) {
-      await call(c.get("database"), syncCheckoutCall, { id, fact, asked_at: null }, c.get("trace"));
-    }
+    const say = (fact: object | null) =>
+      call(c.get("database"), syncCheckoutCall, { id, fact, asked_at: null }, c.get("trace"));
+    let own = asked.session_id;
+    for (const fact of facts) own = (await say(fact)).session_id;
+    // Anybody may have named an invoice so: the purchase has none for that.
+    if (facts.length === 0 || (asked.provider === "btcpay" && own === null)) await say(null);
   }
   const after = await getPurchase(c, workspace, id, "billing:write");
   if (after === null) throw new Problem("not_found");

@@ -101,7 +101,7 @@ export const syncCheckoutCall = routine({
   name: "payments.sync_checkout",
   context: {},
   args: z.strictObject({ id: z.string(), fact: z.unknown(), asked_at: text }),
-  result: z.object({ id: z.string(), state }),
+  result: z.object({ id: z.string(), state, session_id: text }),
 });
 
 const cancelPurchaseCall = routine({

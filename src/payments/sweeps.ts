@@ -102,8 +102,12 @@ async function invoices(shift: Shift, account: BtcpayAccount): Promise<Done> {
         const own = await retrieveInvoice(account, known);
         return own === null ? named : [own, ...named];
       });
-      if (facts.length === 0) await shift.call(syncCheckoutCall, { id, fact: null, asked_at });
-      for (const fact of facts) await shift.call(syncCheckoutCall, { id, fact: { ...fact }, asked_at });
+      let own = known;
+      for (const fact of facts) {
+        own = (await shift.call(syncCheckoutCall, { id, fact: { ...fact }, asked_at })).session_id;
+      }
+      // Anybody may have named theirs so: the purchase has none for that.
+      if (facts.length === 0 || own === null) await shift.call(syncCheckoutCall, { id, fact: null, asked_at });
     },
   );
   return { ...done, more: due.length === askedBatch };

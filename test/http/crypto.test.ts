@@ -203,3 +203,32 @@ test("D12 a purchase nobody pays ends by the watcher; it is watched for a week m
   await exchange.watches([bought.purchase]);
   expect(await due()).toEqual([{ due: false }]);
 });
+
+test("a purchase without an invoice of its own is over, whoever named another one so; one that is found is its own", async ({
+  exchange,
+  btcpay,
+  api,
+  db,
+}) => {
+  /** Whoever made its invoice died before writing it down; there is one of somebody else's, of another amount. */
+  const unwritten = async (made: boolean) => {
+    const bought = await exchange.buying();
+    await db.query("update payments.purchase set provider_id = null, leased_until = null where id = $1", [
+      bought.purchase,
+    ]);
+    if (!made) bought.invoice.metadata["orderId"] = "another";
+    btcpay.make({ orderId: bought.purchase, minor: 100 });
+    return bought;
+  };
+  const [none, found] = [await unwritten(false), await unwritten(true)];
+  expect(await exchange.watches([none.purchase, found.purchase])).toMatchObject([{ processed: 2, failed: 0 }]);
+  expect(await exchange.standing(none)).toMatchObject({ state: "expired", payments: [] });
+  expect(await exchange.standing(found)).toMatchObject({ state: "pending" });
+  btcpay.pay(found.invoice.id, { confirmed: true });
+  await exchange.watches([found.purchase]);
+  expect(await exchange.standing(found)).toMatchObject({ state: "paid", payments: ["1000 eur"] });
+  for (const bought of [await unwritten(false), await unwritten(true)]) {
+    const answer = await api.post(`${bought.workspace.path}/purchases/${bought.purchase}/cancel`, {});
+    expect(answer).toMatchObject({ status: 200, body: { state: "canceled" } });
+  }
+});

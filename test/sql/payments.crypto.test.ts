@@ -302,6 +302,48 @@ test("D12 what was known and is gone: an alarm by an answer that is newer, anoth
   }
 });
 
+test("D12 what is gone and was refunded is no alarm any more, also when nobody was watching any more", async ({
+  coins,
+  db,
+}) => {
+  const gone: [Partial<InvoiceFact>, Partial<InvoiceFact>][] = [
+    [settled, { status: "Settled", paid_minor: 0 }],
+    [settled, { status: "Invalid", paid_minor: 1000 }],
+    [
+      { status: "Settled", marked: true },
+      { status: "Invalid", marked: true },
+    ],
+    [
+      { status: "Expired", paid_minor: 400 },
+      { status: "Expired", paid_minor: 100 },
+    ],
+  ];
+  for (const [before, after] of gone) {
+    const bill = await coins.buying();
+    const due = () =>
+      rows(db, "select check_due_at <= ops.now() as due from payments.purchase where id = $1", [bill.purchase]);
+    await coins.tells(coins.fact(bill, before));
+    const [payment] = await rows<{ id: string }>(db, "select id from payments.payment where workspace_id = $1", [
+      bill.workspace,
+    ]);
+    const undone = async () => {
+      await coins.watched(bill, coins.fact(bill, after));
+      return (await coins.standing(bill)).alarms.includes("crypto_payment_undone");
+    };
+    expect(await undone()).toBe(true);
+    await advance(db, "10 days");
+    await coins.counter.refund(bill.workspace, payment?.id ?? "", 250);
+    expect(await due()).toEqual([{ due: true }]);
+    // The rest of it is missed still.
+    expect(await undone()).toBe(true);
+    expect(await due()).toEqual([{ due: null }]);
+    await coins.counter.refund(bill.workspace, payment?.id ?? "");
+    expect(await due()).toEqual([{ due: true }]);
+    expect(await undone()).toBe(false);
+    expect(await coins.standing(bill)).toMatchObject({ balance: 0, alarms: [] });
+  }
+});
+
 test("D12 a surplus that the balance cannot hold, and money late for what cannot be had, is kept", async ({
   coins,
 }) => {

@@ -7,7 +7,7 @@
 -- effect, under an alarm, until the operator settles it.
 -- The purchase is found by the invoice, or by its own id, which the invoice carries. The first invoice of the right amount is the
 -- purchase's; another one ends nothing, and its money buys only what is not paid yet.
--- Less came than is known, by an answer that was asked for after that was written (`asked_at`): alarm crypto_payment_undone; else
+-- Less came than is known and was not refunded, by an answer that was asked for after that was written (`asked_at`): alarm crypto_payment_undone; else
 -- the provider is asked again. Nothing is taken back by itself.
 -- Locks: the workspace, the purchase, its payments, then as payments.finalize. Callers: ops.apply_event, payments.sync_checkout
 create or replace function payments.apply_btcpay_invoice(
@@ -42,7 +42,10 @@ declare
   v_open_minor bigint := 0;
   v_closed_minor bigint := 0;
   v_closed integer := 0;
+  v_refunded_minor bigint := 0;
   v_pays boolean := false;
+  -- What bought it is not all refunded.
+  v_holds boolean := false;
   v_touched timestamptz := '-infinity';
   v_left bigint;
   v_doubt boolean;
@@ -93,10 +96,14 @@ begin
     else
       v_closed := v_closed + 1;
       v_closed_minor := v_closed_minor + v_row.amount_minor;
-      v_pays := v_pays or v_row.id is not distinct from v_purchase.payment_id;
+      v_refunded_minor := v_refunded_minor + v_row.refunded;
+      if v_row.id is not distinct from v_purchase.payment_id then
+        v_pays := true;
+        v_holds := v_row.refunded < v_row.amount_minor;
+      end if;
     end if;
   end loop;
-  v_doubt := v_open_minor + v_closed_minor > v_paid and not v_marked or v_status = 'Invalid' and v_pays;
+  v_doubt := v_open_minor + v_closed_minor - v_refunded_minor > v_paid and not v_marked or v_status = 'Invalid' and v_holds;
 
   v_left := case
     when v_status not in ('Settled', 'Expired', 'Invalid') then 0
@@ -141,7 +148,7 @@ begin
 
   if v_doubt and apply_btcpay_invoice.asked_at > v_touched then
     perform ops.raise_alarm('crypto_payment_undone', 'purchase:' || v_purchase.id, jsonb_build_object('invoice', v_invoice,
-      'status', v_status, 'currency', v_currency, 'known_minor', v_open_minor + v_closed_minor, 'paid_minor', v_paid));
+      'status', v_status, 'currency', v_currency, 'known_minor', v_open_minor + v_closed_minor - v_refunded_minor, 'paid_minor', v_paid));
     v_outcome := 'undone';
     v_doubt := false;
   elsif not v_doubt and v_own and apply_btcpay_invoice.asked_at is not null then

@@ -1,6 +1,7 @@
 -- payments.refund_payment: an operator refunds, all or in part, what was paid by hand, in crypto or from a balance. What it gave is
 -- taken back in proportion (payments.reckon); what was paid from a balance goes back to it. Coins are sent by the operator: this only
--- writes it down. Money of Stripe's is refunded at Stripe.
+-- writes it down, and has the watcher look once more at what was paid in crypto: an alarm of coins that are gone closes by it.
+-- Money of Stripe's is refunded at Stripe.
 -- Guarantees: never more than was paid, whoever refunds at once; an audit row in the same statement.
 -- Locks: the intent, the workspace, then what follows. Refuses: not_found; refund_at_provider; amount_exceeds_payment (with what is
 --   left). Callers: worker
@@ -21,7 +22,7 @@ declare
   v_payment record;
   v_left bigint;
 begin
-  select p.provider, p.currency into v_payment
+  select p.provider, p.currency, p.purchase_id into v_payment
     from payments.payment p
    where p.id = refund_payment.payment_id and p.workspace_id = refund_payment.workspace_id;
   if not found then
@@ -33,6 +34,9 @@ begin
   perform payments.lock_intent(v_payment.provider, refund_payment.payment_id::text, null);
   perform people.lock_workspace(refund_payment.workspace_id);
   perform payments.link_intent(v_payment.provider, refund_payment.payment_id::text, refund_payment.payment_id);
+  if v_payment.provider = 'btcpay' then
+    update payments.purchase p set check_due_at = ops.now() where p.id = v_payment.purchase_id;
+  end if;
   select p.amount_minor - p.refunded into strict v_left
     from payments.payment p
    where p.id = refund_payment.payment_id

@@ -1,12 +1,13 @@
 -- payments.sync_checkout: what the provider answered when it was asked for a purchase's session. A null fact: it has none: the
 -- purchase is over, if it never had one, or a day after that one had to be over (of another account's, nobody will ever tell).
--- `asked_at`: when it was asked. Locks: as payments.apply_checkout and payments.apply_btcpay_invoice. Refuses: not_found.
+-- `asked_at`: when it was asked. Answers the purchase's session as it is known then. Locks: as payments.apply_checkout and payments.apply_btcpay_invoice. Refuses: not_found.
 -- Callers: worker
 create or replace function payments.sync_checkout(
   inout id uuid,
   fact jsonb,
   asked_at timestamptz default null,
-  out state text
+  out state text,
+  out session_id text
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -39,6 +40,6 @@ begin
   else
     perform payments.apply_checkout(v_row.provider, sync_checkout.fact, 'sync');
   end if;
-  select p.state into strict sync_checkout.state from payments.purchase p where p.id = sync_checkout.id;
+  select p.state, p.provider_id into strict sync_checkout.state, sync_checkout.session_id from payments.purchase p where p.id = sync_checkout.id;
 end
 $$;

@@ -163,9 +163,25 @@ export const crypto: Mutation[] = [
     },
   },
   {
+    guard: "D12 what was refunded is not missed",
+    routine,
+    changes: [["- v_refunded_minor > v_paid", "> v_paid"]],
+    probe: async (lab) => {
+      const coins = new Coins(lab.db);
+      const bill = await coins.buying();
+      await coins.tells(coins.fact(bill, settled));
+      const { rows } = await lab.db.query<{ id: string }>("select id from payments.payment where purchase_id = $1", [
+        bill.purchase,
+      ]);
+      await coins.counter.refund(bill.workspace, rows[0]?.id ?? "");
+      await coins.watched(bill, coins.fact(bill, { status: "Settled", paid_minor: 0 }));
+      expect(await coins.standing(bill)).toMatchObject({ alarms: [] });
+    },
+  },
+  {
     guard: "D12 what is gone is told of",
     routine,
-    changes: [["and not v_marked or v_status = 'Invalid' and v_pays;", "and false;"]],
+    changes: [["and not v_marked or v_status = 'Invalid' and v_holds;", "and false;"]],
     probe: async (lab) => {
       const coins = new Coins(lab.db);
       const bill = await coins.buying();
