@@ -1728,8 +1728,8 @@ grant execute on function "messages"."broadcasts"(integer) to tollgate_worker;
 
 -- @routine messages.bury
 -- messages.bury: a message is dead: a person must know. Of messages to an endpoint or to people there may be thousands, so the alarm is the
--- endpoint's, or the channel's; that one address does not take one is no alarm at all. Locks: the endpoint.
--- Callers: messages.claim, messages.fail
+-- endpoint's, or the channel's: of what cannot be written, or is refused for what it says, the next of its kind dies, too. That an address takes
+-- nothing (`silenced`) is no alarm at all. Locks: the endpoint. Callers: messages.claim, messages.fail
 create or replace function messages.bury(
   id uuid,
   channel text,
@@ -1737,7 +1737,7 @@ create or replace function messages.bury(
   endpoint_id uuid,
   contact_id uuid,
   error text,
-  exhausted boolean
+  silenced boolean
 )
   returns void
   language plpgsql volatile security definer set search_path = ''
@@ -1749,7 +1749,7 @@ begin
     perform ops.raise_alarm('endpoint_failing', bury.endpoint_id::text, jsonb_build_object('error', bury.error));
   elsif bury.contact_id is null then
     perform ops.raise_alarm('message_dead', bury.id::text, jsonb_build_object('kind', bury.kind, 'error', bury.error));
-  elsif bury.exhausted then
+  elsif not bury.silenced then
     perform ops.raise_alarm('messages_dead', bury.channel, jsonb_build_object('kind', bury.kind, 'error', bury.error));
   end if;
 end
@@ -1958,7 +1958,7 @@ begin
              error = coalesce(o.error, 'whoever sent it never came back')
        where o.id = v_message.id;
       perform messages.bury(v_message.id, claim.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id,
-        coalesce(v_message.error, 'whoever sent it never came back'), exhausted => true);
+        coalesce(v_message.error, 'whoever sent it never came back'), silenced => false);
     elsif not (messages.endpoint_free(v_message.endpoint_id, v_message.endpoint_id = any (claim.endpoint_ids))
                and messages.broadcast_goes(v_message.broadcast_id)) then
       -- An endpoint that fails is tried with one message, and the others of it wait for that one's answer; a broadcast that was stopped
@@ -2396,7 +2396,7 @@ begin
     end if;
     if fail.state = 'dead' then
       perform messages.bury(fail.id, v_message.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id, fail.error,
-        exhausted => not fail.final);
+        silenced => fail.silence is not null);
     end if;
     return;
   end if;

@@ -32,6 +32,8 @@ export interface Courier<Account> {
   account(settings: Settings): Account | null;
   /** How to send what was claimed together. It may `shift.call` for what all of it needs; sending itself must not. */
   sender(shift: Shift, account: Account, batch: readonly Delivery[]): Promise<Send>;
+  /** Where it is to be written to one by one: milliseconds between two beginnings of a run; null: as quickly as it goes. */
+  pace_ms?(account: Account): number | null;
   /** For how long a claim holds: longer than a run's budget and its slowest message together. Without one, two minutes. */
   readonly lease?: string;
   /** Settles what was sent, `(ids, tokens)`; without one, `messages.settle_many` does. */

@@ -20,6 +20,9 @@ export interface Letter {
 /** What Telegram takes in one message; an e-mail of ours needs no more than twice as much. */
 export const longestBody = { email: 10_000, telegram: 4096 } as const;
 
+/** Longer than any that a text of ours may have before its words are filled in. */
+const longestSubject = 500;
+
 export type Channel = keyof typeof longestBody;
 
 /** Why a text cannot be used, or a letter not be written: said to who wrote it. */
@@ -89,10 +92,12 @@ export function writeLetter(of: {
   const template = of.template ?? builtIn(of.kind, of.language);
   if (kind === undefined || template === undefined) throw new Unwritable(`nobody has written a text of ${of.kind}`);
   const view = show(of.kind, of.data, spokenIn(of.language, template.language));
-  const letter = { subject: oneLine(fill(template.subject ?? "", view)), text: fill(template.body, view).trim() };
-  if (letter.text === "") throw new Unwritable("there is nothing in it");
-  if (letter.text.length > longestBody[of.channel]) throw new Unwritable("it is too long for its channel");
-  return letter;
+  const text = fill(template.body, view).trim();
+  // No mail goes without a subject, and one of words that are empty has none.
+  const subject = [fill(template.subject ?? "", view), ...text.split("\n")].map(oneLine).find((line) => line !== "");
+  if (text === "" || subject === undefined) throw new Unwritable("there is nothing in it");
+  if (text.length > longestBody[of.channel]) throw new Unwritable("it is too long for its channel");
+  return { subject: oneLine(subject.slice(0, longestSubject)), text };
 }
 
 /** What a text of a kind may name, with these data. Throws `Unwritable`. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { MailAccount, TelegramAccount } from "../accounts.ts";
 import { routine } from "../db/routine.ts";
-import { Refused } from "../outside/peer.ts";
+import { Refused, Unreachable } from "../outside/peer.ts";
 import { sendMail } from "../outside/mail.ts";
 import { sendText } from "../outside/telegram.ts";
 import type { Shift } from "../sweeps/shift.ts";
@@ -29,7 +29,8 @@ async function correspondence(
   return async (delivery) => {
     const i = places.get(delivery.id) ?? -1;
     const [address, language] = [found.addresses[i], found.languages[i]];
-    if (typeof address !== "string" || typeof language !== "string") throw new Refused("its contact is gone");
+    if (typeof address !== "string" || typeof language !== "string")
+      throw new Unreachable("its contact is gone", "gone");
     const [spoken, subject, body] = [found.text_languages[i], found.subjects[i], found.bodies[i]];
     const template =
       typeof spoken === "string" && typeof body === "string"
@@ -39,7 +40,7 @@ async function correspondence(
   };
 }
 
-/** A letter that cannot be written is nobody's to send: another try would write it no better. */
+/** A letter that cannot be written is nobody's to send: another try would write it no better, and its kind's next is none either. */
 function written(of: Parameters<typeof writeLetter>[0]): Letter {
   try {
     return writeLetter(of);
@@ -49,10 +50,15 @@ function written(of: Parameters<typeof writeLetter>[0]): Letter {
   }
 }
 
+/** Resend takes two requests a second. */
+const pace_ms = 550;
+
 /** Sends e-mail. A message's id is its name at Resend, so that what was sent before a crash is not sent again. */
 export const emailCourier: Courier<MailAccount> = {
   channel: "email",
   account: ({ mail }) => mail,
+  // Only the local stack has another base, whose mail service counts nothing.
+  pace_ms: ({ api_base }) => (api_base === null ? pace_ms : null),
   calls: [lettersCall],
   sender: (shift, account, batch) =>
     correspondence(shift, "email", batch, ({ id }, to, { subject, text: body }) =>

@@ -6,6 +6,7 @@ import { Gone, Later, Refused, Unavailable, Unreachable } from "../outside/peer.
 import type { Done, Shift } from "../sweeps/shift.ts";
 import type { Sweep } from "../sweeps/sweep.ts";
 import type { Courier, Delivery, Send } from "./courier.ts";
+import { Pace } from "./pace.ts";
 import { Settling } from "./settling.ts";
 
 /** Messages of one claim. */
@@ -78,6 +79,8 @@ const failCall = routine({
  */
 export function courierSweep<Account>(name: string, courier: Courier<Account>): Sweep {
   const settle = courier.settle ?? settleManyCall;
+  /** Of each run under way, through all of its batches. */
+  const paces = new WeakMap<Shift, Pace>();
   return {
     name,
     interval_seconds: 60,
@@ -86,7 +89,11 @@ export function courierSweep<Account>(name: string, courier: Courier<Account>): 
     calls: [claimCall, settle, failCall, giveBackCall, ...(courier.calls ?? [])],
     work: async (shift) => {
       const account = courier.account(shift.settings);
-      return account === null ? { processed: 0, failed: 0, more: false } : deliver(shift, courier, account);
+      if (account === null) return { processed: 0, failed: 0, more: false };
+      const between_ms = courier.pace_ms?.(account) ?? null;
+      const pace = paces.get(shift) ?? new Pace(between_ms ?? 0);
+      paces.set(shift, pace);
+      return deliver(shift, courier, account, pace, between_ms === null ? inFlight : 1);
     },
   };
 }
@@ -95,7 +102,13 @@ export function courierSweep<Account>(name: string, courier: Courier<Account>): 
 class NotBegun extends Error {}
 
 /** One batch: right at none, one or many at once. */
-async function deliver<Account>(shift: Shift, courier: Courier<Account>, account: Account): Promise<Done> {
+async function deliver<Account>(
+  shift: Shift,
+  courier: Courier<Account>,
+  account: Account,
+  pace: Pace,
+  workers: number,
+): Promise<Done> {
   const { channel, lease = usualLease, settle = settleManyCall } = courier;
   const claimed = await shift.call(claimCall, { channel, batch, lease });
   const waiting = deliveriesOf(claimed);
@@ -108,7 +121,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
   try {
     if (waiting.length > 0) {
       const send = await courier.sender(shift, account, [...waiting]);
-      await Promise.all(Array.from({ length: claimed.careful ? 1 : inFlight }, () => worker(send)));
+      await Promise.all(Array.from({ length: claimed.careful ? 1 : workers }, () => worker(send)));
     }
     await Promise.all(settled);
   } finally {
@@ -119,7 +132,10 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
   return { ...done, more: done.more && !closed.has(null) };
 
   async function worker(send: Send): Promise<void> {
-    for (let next = take(); next !== null; next = take()) {
+    // Who waits for his turn has no lane, and nothing that he would send.
+    while (waiting.length > 0 && !closed.has(null) && (await pace.turn(() => shift.rest_ms()))) {
+      const next = take();
+      if (next === null) return;
       const lane = next.endpoint_id ?? "";
       busy.set(lane, (busy.get(lane) ?? 0) + 1);
       await one(send, next);
@@ -154,6 +170,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
       await fail(delivery, error).catch((lost: unknown) => count(delivery, lost, 0));
       return;
     }
+    pace.took();
     // The next one does not wait for this.
     settled.push(
       settling.add(delivery.id, delivery.token).then(
@@ -176,7 +193,7 @@ async function deliver<Account>(shift: Shift, courier: Courier<Account>, account
       asked: error instanceof Gone ? error.url : null,
       silence: error instanceof Unreachable ? error.reason : null,
     });
-    if (open) closed.add(endpoint_id);
+    if (open && !(endpoint_id === null && pace.rests(retry_after))) closed.add(endpoint_id);
   }
 
   function count({ id, kind }: Delivery, error: unknown, failures = 1): void {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { MailAccount } from "../accounts.ts";
-import { type Answer, askPeer, demandOk, type Limits, Refused, Unavailable } from "./peer.ts";
+import { type Answer, askPeer, demandOk, type Limits, Refused, Unavailable, Unreachable } from "./peer.ts";
 
 export interface Mail {
   /** Names it for a day: Resend sends nothing twice under one name. */
@@ -14,7 +14,7 @@ export interface Mail {
 const quotaRest_seconds = 3600;
 
 /**
- * Sends a mail. Sent again under its id it is one mail. Throws `Refused` where this mail will never be taken, `Unavailable` where the
+ * Sends a mail. Sent again under its id it is one mail. Throws `Unreachable` where its address takes none, `Refused` where this mail will never be taken, `Unavailable` where the
  * next may be refused for the same reason: too many, a key or an address of ours that Resend does not take, nobody there.
  */
 export async function sendMail(
@@ -35,7 +35,7 @@ export async function sendMail(
   };
   const answer = await askPeer(`${account.api_base ?? "https://api.resend.com"}/emails`, init, limits);
   const { status } = answer;
-  const { name, id: sent } = said(answer);
+  const { name, id: sent, message: told } = said(answer);
   // Under this name another text was sent: it was this mail, before its text or its reader's language changed.
   if (name === "invalid_idempotent_request") return;
   if (status === 200 && sent === undefined) throw new Unavailable("answered 200, and nothing that can be read");
@@ -44,12 +44,16 @@ export async function sendMail(
   try {
     demandOk(answer);
   } catch (error) {
+    if (error instanceof Refused && aboutAddress.test(told)) throw new Unreachable(message, "no address for mail");
     if (error instanceof Refused) throw new Refused(message, { cause: error });
     if (!(error instanceof Unavailable)) throw error;
     const rest = error.retry_after ?? (name?.endsWith("_quota_exceeded") === true ? quotaRest_seconds : null);
     throw new Unavailable(message, rest, { cause: error });
   }
 }
+
+/** What Resend says of an address that it takes no mail for; of anything else it says which field, too. */
+const aboutAddress = /^Invalid `to` field/;
 
 const spoken = z.object({
   name: z
@@ -58,13 +62,14 @@ const spoken = z.object({
     .optional()
     .catch(undefined),
   id: z.string().min(1).optional().catch(undefined),
+  message: z.string().catch(""),
 });
 
-/** Resend's own name of an error, or the id of what it has taken; never its message, which may repeat what we sent. */
+/** Resend's own name of an error, or the id of what it has taken. Its message is for nobody else: it may repeat what we sent. */
 function said({ text }: Answer): z.infer<typeof spoken> {
   try {
-    return spoken.safeParse(JSON.parse(text)).data ?? {};
+    return spoken.safeParse(JSON.parse(text)).data ?? { message: "" };
   } catch {
-    return {};
+    return { message: "" };
   }
 }

@@ -48,7 +48,12 @@ export class Shift {
 
   /** The budget is over: nothing new may begin. */
   over(): boolean {
-    return Date.now() >= this.#ends;
+    return this.rest_ms() <= 0;
+  }
+
+  /** What is left of the budget. */
+  rest_ms(): number {
+    return this.#ends - Date.now();
   }
 
   /** Calls a routine that is harmless to repeat. Throws `Problem`. */

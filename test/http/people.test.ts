@@ -142,7 +142,10 @@ describe("a template", () => {
     );
   });
 
-  test("whose data lack something is not sent with holes: it is given up, without an alarm", async ({ api, post }) => {
+  test("whose data lack something is not sent with holes: it is given up, under its channel's alarm", async ({
+    api,
+    post,
+  }) => {
     const { id, path } = await api.workspace();
     await api.post(`${path}/contacts`, { channel: "email", address: `ada@${id}.example` });
     await notify(post.db, id, "purchase_paid", { quantity: 3 });
@@ -155,7 +158,9 @@ describe("a template", () => {
         error: expect.stringMatching(/^the data of purchase_paid are not whole: .*amount_minor, currency$/),
       },
     ]);
-    expect((await api.get("/v1/alarms")).body["data"]).toEqual([]);
+    expect((await api.get("/v1/alarms")).body["data"]).toMatchObject([{ code: "messages_dead", subject: "email" }]);
+    expect((await api.post("/v1/channels/email/retry")).status).toBe(200);
+    await post.db.query("delete from messages.outbox where workspace_id = $1", [id]);
   });
 
   test.for<[string, object, string]>([

@@ -1,5 +1,5 @@
 import { beforeEach, expect, vi } from "vitest";
-import { Later } from "../../src/outside/peer.ts";
+import { Later, Unavailable } from "../../src/outside/peer.ts";
 import { race, tally } from "../support/barrier.ts";
 import { Pumping } from "../support/pumping.ts";
 import { testRoutines, times } from "./arena.ts";
@@ -31,9 +31,11 @@ test.for([2, 4, 8])("D11 %i pumps at once deliver each message once, in few stat
 
 test("D22 a pump has three requests in flight, and never a lock while it asks", async ({ pumping, db }) => {
   await pumping.enqueue(...times(30).map(String));
-  pumping.peer.delay_ms = 20;
+  // While the first three wait, nothing is settled yet: settling locks what it settles, and may.
+  pumping.peer.delay_ms = 1000;
   const running = pumping.pump();
   await pumping.peer.came(3);
+  pumping.peer.delay_ms = 20;
   // D17: whoever wants these rows has them.
   const { rows } = await db.query("select state from messages.outbox where channel = $1 for update nowait", [
     pumping.channel,
@@ -54,6 +56,39 @@ test("what is to come later waits alone: its channel hears nothing of it", async
     [pumping.channel],
   );
   expect(early.rowCount).toBe(0);
+});
+
+test("a channel with a pace gets one at a time; what the budget has no turn for is given back, and was no try", async ({
+  pumping,
+}) => {
+  pumping.peer.delay_ms = 5;
+  pumping.pace_ms = 1;
+  await pumping.enqueue(...times(30).map(String));
+  expect(await pumping.pump()).toMatchObject({ processed: 30, failed: 0 });
+  expect(pumping.peer.mostOpen()).toBe(1);
+  pumping.pace_ms = 60_000;
+  await pumping.enqueue(...times(30).map((i) => `next ${i}`));
+  expect(await pumping.pump()).toMatchObject({ processed: 1, failed: 0 });
+  expect(tally((await pumping.kept()).map(({ state, attempts }) => `${state} ${attempts}`))).toEqual({
+    "delivered 1": 31,
+    "queued 0": 29,
+  });
+});
+
+test("a short Retry-After is waited out within the run, without a lane; a long one ends it", async ({ pumping }) => {
+  pumping.pace_ms = 1;
+  let asked = 1;
+  pumping.refuses = (key) => {
+    if (key !== "0" || asked === 0) return null;
+    asked = 0;
+    return new Unavailable("answered 429", 1);
+  };
+  await pumping.enqueue(...times(30).map(String));
+  expect(await pumping.pump()).toMatchObject({ processed: 29, failed: 1 });
+  expect(pumping.did).toHaveLength(29);
+  pumping.refuses = () => new Unavailable("answered 429", 6);
+  await pumping.enqueue(...times(5).map((i) => `next ${i}`));
+  expect(await pumping.pump()).toMatchObject({ processed: 0, failed: 1 });
 });
 
 test.for([2, 8])(

@@ -277,12 +277,22 @@ describe("dead messages", () => {
       ]);
     }
     const { ids, tokens } = await claim(db, channel);
-    await fail(db, ids[0], tokens[0], { final: true, unavailable: false });
+    await fail(db, ids[0], tokens[0], { final: true, unavailable: false, silence: "blocked" });
     expect(await alarms(db, "messages_dead", channel)).toEqual([]);
     await db.query("update messages.outbox set attempts = 14 where id = any($1)", [ids.slice(1)]);
     for (const i of [1, 2]) await fail(db, ids[i], tokens[i], { unavailable: false });
     expect(await alarms(db, "messages_dead", channel)).toHaveLength(1);
     expect(await rows(db, "select from ops.alarm where subject = any($1)", [ids])).toEqual([]);
+    // What is wrong with it is wrong with the next of its kind.
+    const another = `people ${randomUUID()}`;
+    await db.query("update messages.contact set silenced_at = null, silenced_reason = null where id = $1", [contact]);
+    await db.query("select messages.enqueue($1, 'purchase_paid', null, 'd', '{}', contact_id => $2)", [
+      another,
+      contact,
+    ]);
+    const unwritable = await claim(db, another);
+    await fail(db, unwritable.ids[0], unwritable.tokens[0], { final: true, unavailable: false });
+    expect(await alarms(db, "messages_dead", another)).toHaveLength(1);
     // Sent again one by one: with the last one it closes.
     const again = (id: string | undefined) => call(db, "messages.retry", { id, caused_by: "test" });
     await again(ids[0]);

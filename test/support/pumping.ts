@@ -37,6 +37,8 @@ export class Pumping {
   readonly #address: string;
   /** What sending throws in place of what the peer says, for some messages. */
   refuses: ((key: string) => Error | null) | null = null;
+  /** Between two beginnings of a run, one by one. */
+  pace_ms: number | null = null;
   /** Not to be asked of the database how to send: a failure before the first message. */
   unready = false;
 
@@ -128,6 +130,7 @@ export class Pumping {
     return {
       channel: this.channel,
       account: () => this.#address,
+      pace_ms: () => this.pace_ms,
       sender: async (_shift, address) => {
         if (this.unready) throw new Error("not ready");
         return (delivery) => this.#send(address, delivery, timeout_ms);

@@ -129,6 +129,16 @@ describe("a text", () => {
     expect(letter({ kind: "broadcast.x", data, template }).subject).toBe("Hello Ada Bcc: all@example.com x");
   });
 
+  test("a subject of words that are empty is the text's first line", () => {
+    const template = text("\n {{a}}\nDear Ada,\r\nhow do you do", "{{a}} ");
+    const written = letter({ kind: "broadcast.x", data: { a: "" }, template });
+    expect(written.subject).toBe("Dear Ada,");
+    const long = letter({ kind: "broadcast.x", data: { a: "" }, template: text("x".repeat(9000), "{{a}}") });
+    expect(long.subject).toBe("x".repeat(500));
+    const nothing = text("\u0000\n\u0000", "{{a}}");
+    expect(() => letter({ kind: "broadcast.x", data: { a: "" }, template: nothing })).toThrow(Unwritable);
+  });
+
   test("a letter is not sent with holes, nor empty, nor longer than its channel takes", () => {
     const { ends_at: _, ...holes } = sampleOf("reminder");
     const refused: Partial<Parameters<typeof writeLetter>[0]>[] = [

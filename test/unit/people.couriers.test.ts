@@ -1,5 +1,6 @@
 import { describe, expect, test as plain } from "vitest";
 import type { MailAccount, TelegramAccount } from "../../src/accounts.ts";
+import { emailCourier } from "../../src/messages/people.ts";
 import { sendMail } from "../../src/outside/mail.ts";
 import { Later, Refused, Unavailable, Unreachable } from "../../src/outside/peer.ts";
 import { sendText } from "../../src/outside/telegram.ts";
@@ -63,6 +64,12 @@ const modes: [Behaviour, number | null, number][] = [
 ];
 
 describe("Resend", () => {
+  test("is asked less than twice a second; the local stack's is asked as quickly as it goes", ({ mail }) => {
+    const account = mailAt(mail.bindings);
+    expect(emailCourier.pace_ms?.({ ...account, api_base: null })).toBeGreaterThan(500);
+    expect(emailCourier.pace_ms?.(account)).toBeNull();
+  });
+
   test("takes a mail with its name, its sender and its words, as plain text", async ({ mail }) => {
     await sendMail(mailAt(mail.bindings), letter);
     expect(mail.mails).toEqual([
@@ -86,6 +93,13 @@ describe("Resend", () => {
     await outcome(sendMail(account, letter));
     expect(await outcome(sendMail(account, { ...letter, text: "another" }))).toBe("sent");
     expect(mail.mails.map(({ text }) => text)).toEqual(["How do you do"]);
+  });
+
+  test("an address that it takes nothing for is told from a mail that it does not take", async ({ mail }) => {
+    mail.refused.add("ada@example.com");
+    expect(await outcome(sendMail(mailAt(mail.bindings), letter))).toEqual(["unreachable", "no address for mail"]);
+    const empty = { ...letter, to: "bob@example.com", subject: "" };
+    expect(await outcome(sendMail(mailAt(mail.bindings), empty))).toBe("refused");
   });
 
   test.for<[number, string | null, unknown, Record<string, string>?]>([

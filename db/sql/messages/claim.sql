@@ -64,7 +64,7 @@ begin
              error = coalesce(o.error, 'whoever sent it never came back')
        where o.id = v_message.id;
       perform messages.bury(v_message.id, claim.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id,
-        coalesce(v_message.error, 'whoever sent it never came back'), exhausted => true);
+        coalesce(v_message.error, 'whoever sent it never came back'), silenced => false);
     elsif not (messages.endpoint_free(v_message.endpoint_id, v_message.endpoint_id = any (claim.endpoint_ids))
                and messages.broadcast_goes(v_message.broadcast_id)) then
       -- An endpoint that fails is tried with one message, and the others of it wait for that one's answer; a broadcast that was stopped

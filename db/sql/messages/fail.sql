@@ -54,7 +54,7 @@ begin
     end if;
     if fail.state = 'dead' then
       perform messages.bury(fail.id, v_message.channel, v_message.kind, v_message.endpoint_id, v_message.contact_id, fail.error,
-        exhausted => not fail.final);
+        silenced => fail.silence is not null);
     end if;
     return;
   end if;

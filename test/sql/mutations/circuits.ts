@@ -294,7 +294,26 @@ export const circuits: Mutation[] = [
   {
     guard: "one address that takes nothing is no alarm",
     routine: "messages.bury",
-    changes: [["elsif bury.exhausted then", "else"]],
+    changes: [["elsif not bury.silenced then", "else"]],
+    probe: async (lab) => {
+      const [contact, channel] = [randomUUID(), randomUUID()];
+      await lab.db.query(
+        `insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+         values ($1, $1, 'email', 'who@example.org', 'en', '{}', ops.now())`,
+        [contact],
+      );
+      await lab.db.query("select messages.enqueue($1, 'purchase_paid', null, 'x', '{}', contact_id => $2)", [
+        channel,
+        contact,
+      ]);
+      await fail(lab, await claim(lab, channel), { final: true, unavailable: false, silence: "blocked" });
+      expect(await alarmed(lab, "messages_dead", channel)).toEqual([]);
+    },
+  },
+  {
+    guard: "a letter that nobody can write is an alarm",
+    routine: "messages.fail",
+    changes: [["silenced => fail.silence is not null", "silenced => fail.final"]],
     probe: async (lab) => {
       const [contact, channel] = [randomUUID(), randomUUID()];
       await lab.db.query(
@@ -307,7 +326,7 @@ export const circuits: Mutation[] = [
         contact,
       ]);
       await fail(lab, await claim(lab, channel), { final: true, unavailable: false });
-      expect(await alarmed(lab, "messages_dead", channel)).toEqual([]);
+      expect(await alarmed(lab, "messages_dead", channel)).toHaveLength(1);
     },
   },
 ];
