@@ -1964,7 +1964,8 @@ begin
       -- An endpoint that fails is tried with one message, and the others of it wait for that one's answer; a broadcast that was stopped
       -- waits for a person.
       update messages.outbox o
-         set due_at = v_now + case when messages.broadcast_goes(v_message.broadcast_id) then claim.lease else interval '1 day' end
+         set state = 'queued', lease_token = null, leased_until = null,
+             due_at = v_now + case when messages.broadcast_goes(v_message.broadcast_id) then claim.lease else interval '1 day' end
        where o.id = v_message.id;
     else
       v_token := uuidv7();

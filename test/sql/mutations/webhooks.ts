@@ -112,13 +112,22 @@ export const webhooks: Mutation[] = [
       const endpoint = await listening(lab);
       await tell(lab);
       await endpoint.change({ enabled: false });
-      expect((await claim(lab)).ids).toEqual([]);
+      // The batch is made before: one that is disabled between the two looks.
+      await lab.without(
+        {
+          guard: "",
+          routine: "messages.hold_back",
+          changes: [["where e.disabled_at is not null or e.deleted_at is not null", "where false"]],
+          probe: async () => undefined,
+        },
+        async () => expect((await claim(lab)).ids).toEqual([]),
+      );
     },
   },
   {
     guard: "an endpoint that says that it is gone is disabled",
     routine: "messages.fail",
-    changes: [["if fail.gone and", "if false and"]],
+    changes: [["if v_gone then", "if false then"]],
     probe: async (lab) => {
       const endpoint = await listening(lab, ["credits.*"]);
       await tell(lab);
