@@ -125,12 +125,13 @@ describe("an endpoint that takes nothing", () => {
   test("is forgiven at another address", async ({ db }) => {
     const endpoint = await Endpoint.listening(db, ["credits.*"]);
     await tell(db);
+    // A message that died counts as a failure of its endpoint: the next success closes its alarm.
     await failed(db, { final: true });
     expect(await endpoint.alarms()).toEqual(["endpoint_failing"]);
     await tell(db);
     await failed(db);
     await endpoint.change({ events: ["*"] });
-    expect(await endpoint.row()).toMatchObject({ failures: 1, failing_since: expect.any(String) });
+    expect(await endpoint.row()).toMatchObject({ failures: 2, failing_since: expect.any(String) });
     await endpoint.change({ url: "https://new.example/" });
     expect(await endpoint.row()).toMatchObject({ failures: 0, failing_since: null });
     expect(await endpoint.alarms()).toEqual([]);
