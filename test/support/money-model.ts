@@ -251,7 +251,8 @@ export class Money {
     }
     this.#reckon(of, payment);
     this.#reward(of, payment);
-    customers.tell(of, `purchase_paid:${purchase.name}`, this.now);
+    // Who paid nothing is told of no payment.
+    if (payment.amount > 0) customers.tell(of, `purchase_paid:${purchase.name}`, this.now);
   }
 
   #give(of: Customer, payment: Payment, given: number, currency: string): void {
