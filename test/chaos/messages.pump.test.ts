@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, vi } from "vitest";
+import { until } from "../support/barrier.ts";
 import { Pumping } from "../support/pumping.ts";
 import { test as inSql } from "../support/sql.ts";
 import type { Behaviour } from "../world/peer.ts";
@@ -163,6 +164,25 @@ test("what a batch needs cannot be read: all of it is given back, and was no try
   pumping.unready = false;
   await pumping.pump();
   expect(pumping.did.toSorted()).toEqual(keys);
+});
+
+test("D8 what has not begun when the budget is over is not begun: who waited for a lane gives it back, and somebody else may send it", async ({
+  pumping,
+}) => {
+  await pumping.enqueue(...keys);
+  const tick = pumping.tick();
+  const lanes = Promise.withResolvers<void>();
+  const others = Array.from({ length: 4 }, () => tick.outside.run(() => lanes.promise));
+  const asked = vi.spyOn(tick.outside, "run");
+  const running = pumping.pump({ tick, budget_ms: 60_000 });
+  await until("three wait for a lane", async () => asked.mock.calls.length === 3);
+  const now = Date.now();
+  vi.spyOn(Date, "now").mockReturnValue(now + 61_000);
+  lanes.resolve();
+  await Promise.all(others);
+  await running;
+  expect(pumping.peer.requests).toEqual([]);
+  expect((await pumping.kept()).map(({ state, attempts }) => [state, attempts])).toEqual(keys.map(() => ["queued", 0]));
 });
 
 test("D22 a channel that hangs takes three of the four lanes of a tick: another's messages go out beside it", async ({
