@@ -4,6 +4,8 @@ import { race, tally, until } from "../support/barrier.ts";
 import { type Doorkeeper, outbox, reconcile, testAt } from "../support/doorkeeper.ts";
 import { Guest } from "../support/guest.ts";
 import { advance, outcome, rows } from "../support/scenario.ts";
+import { dueAgain } from "../support/sweeping.ts";
+import { deadlocks } from "./arena.ts";
 
 /** Several Workers run these sweeps at once, whatever their claims of sweeps say: only what they do is to keep them apart. */
 async function pumps(door: Doorkeeper, count: number, run: (i: number) => Promise<unknown>): Promise<void> {
@@ -11,18 +13,22 @@ async function pumps(door: Doorkeeper, count: number, run: (i: number) => Promis
   await race(count, async (i) => {
     const { worker } = door.workers[i % door.workers.length] ?? {};
     for (let round = 0; round < 3; round += 1) {
-      await door.db.query(
-        "update ops.sweep set leased_until = null, started_at = started_at - interval '2 days' where name = any ($1)",
-        [i % 2 === 0 ? [outbox] : [outbox, reconcile]],
-      );
+      await dueAgain(door.db, i % 2 === 0 ? [outbox] : [outbox, reconcile]);
       await worker?.tick();
       await run(i);
     }
   });
 }
 
+/** In the whole file Postgres never has to end a deadlock (B14): a Worker whose sweep was its victim would only say so in its log. */
+const calm = (kind: Doorkeeper["kind"], workers: number) =>
+  testAt(kind, { workers }).extend("calm", { scope: "file", auto: true }, ({ world }, { onCleanup }) => {
+    onCleanup(async () => expect(await deadlocks(world.database)).toBe(0));
+    return true;
+  });
+
 for (const kind of ["http", "marzban"] as const) {
-  const test = testAt(kind, { workers: 4 });
+  const test = calm(kind, 4);
 
   test.for([2, 8])(
     `D11 D23 %i pumps and passes at once at a provisioner by ${kind}, while customers come and go`,
@@ -43,15 +49,15 @@ for (const kind of ["http", "marzban"] as const) {
         if (guest === undefined) return;
         const what = roll(4);
         if (what === 0) outcomes.push(await outcome(guest.pay()));
-        // Who has none says so.
-        else if (what === 1) await outcome(guest.end());
+        else if (what === 1) outcomes.push(await outcome(guest.end()));
         else if (what === 2) door.lose((await guest.key()).key);
         else {
           const fresh = await Guest.withKey(door.db);
           guests.push(fresh);
         }
       });
-      expect(Object.keys(tally(outcomes)).filter((what) => what !== "done")).toEqual([]);
+      // Who has ended, and has paid no more, says so.
+      expect(Object.keys(tally(outcomes)).filter((what) => what !== "done" && what !== "no_subscription")).toEqual([]);
       await door.mend();
       expect(door.there()).toEqual(await door.paid());
       expect(await rows(door.db, "select from access.key where state in ('pending', 'removing')")).toEqual([]);
@@ -69,7 +75,7 @@ for (const kind of ["http", "marzban"] as const) {
   );
 }
 
-const test = testAt("http", { workers: 2 });
+const test = calm("http", 2);
 
 test("D17 no lock is held while the provisioner is asked: customers, their keys and messages are in nobody's hand", async ({
   door,

@@ -25,13 +25,27 @@ export async function sweepOnly(db: Pool, worker: RunningWorker, ...names: strin
   return rows;
 }
 
-/** These sweeps are due, and no others. */
+/** These sweeps are due, and no others. In the order of their names, as ticks claim them: a tick may be under way. */
 async function makeDue(db: Pool, names: readonly string[]): Promise<void> {
   await db.query(
     `insert into ops.sweep (name, started_at)
      select name, case when name = any($2) then ops.now() - interval '2 days' else ops.now() end
        from unnest($1::text[]) name
+      order by name
      on conflict (name) do update set started_at = excluded.started_at, leased_until = null, more = false`,
     [registry.map(({ name }) => name), names],
   );
+}
+
+/**
+ * These sweeps are due once more, each with a claim that somebody has still: so several run it at once. One after the other: whoever
+ * took both rows at once, in no order, would wait for a tick in a ring.
+ */
+export async function dueAgain(db: Pool, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await db.query(
+      "update ops.sweep set leased_until = null, started_at = started_at - interval '2 days' where name = $1",
+      [name],
+    );
+  }
 }

@@ -1,9 +1,10 @@
 -- messages.cancel: what a message says is no longer to be said: it is not sent any more, not again, and not by a person's retry.
 -- Answers until when somebody who has claimed it may still be sending it; null: nobody is.
 -- Guarantees: whoever has claimed it neither settles nor fails it any more. One that was delivered stays so; none is no fault.
+-- By its key, however few messages there are: the outbox is often empty when this is planned, and full when a batch calls it.
 -- Locks: the message. Callers: access.follow
 create or replace function messages.cancel(channel text, dedupe_key text, out leased_until timestamptz)
-  language plpgsql volatile security definer set search_path = ''
+  language plpgsql volatile security definer set search_path = '' set enable_seqscan = off
 as $$
 declare
   v_message record;
