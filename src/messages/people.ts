@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { MailAccount, TelegramAccount } from "../accounts.ts";
+import type { MailAccount, TelegramAccount } from "../env.ts";
 import { routine } from "../db/routine.ts";
 import { Refused, Unreachable } from "../outside/peer.ts";
 import { sendMail } from "../outside/mail.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { MailAccount } from "../accounts.ts";
+import type { MailAccount } from "../env.ts";
 import { type Answer, askPeer, demandOk, type Limits, Refused, Unavailable, Unreachable } from "./peer.ts";
 
 export interface Mail {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { TelegramAccount } from "../accounts.ts";
+import type { TelegramAccount } from "../env.ts";
 import { type Answer, askPeer, demandOk, Later, type Limits, retryAfter, Unavailable, Unreachable } from "./peer.ts";
 
 const answered = z.object({

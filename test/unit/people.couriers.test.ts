@@ -1,5 +1,5 @@
 import { describe, expect, test as plain } from "vitest";
-import type { MailAccount, TelegramAccount } from "../../src/accounts.ts";
+import type { MailAccount, TelegramAccount } from "../../src/env.ts";
 import { emailCourier } from "../../src/messages/people.ts";
 import { sendMail } from "../../src/outside/mail.ts";
 import { Later, Refused, Unavailable, Unreachable } from "../../src/outside/peer.ts";

@@ -90,7 +90,9 @@ test("B5 README's scopes are the code's", () => {
 });
 
 test("B5 README's bindings, sweeps and sizes are the code's", () => {
-  const bindings = [...read("src/env.ts").matchAll(/^  ([A-Z_]+):/gm)].map(([, name]) => `\`${name}\``);
+  const accounts = (_: string, account: string) => read(`src/env/${account}.ts`);
+  const named = read("src/env.ts").replaceAll(/^  \.\.\.(\w+)Bindings,$/gm, accounts);
+  const bindings = [...named.matchAll(/^  ([A-Z_]+):/gm)].map(([, name]) => `\`${name}\``);
   expect(tableRows(section("Configuration")).map(([name]) => name)).toEqual(bindings);
 
   const seconds: Record<string, number> = { minute: 60, "5 minutes": 300, "10 minutes": 600, hour: 3600, day: 86_400 };
