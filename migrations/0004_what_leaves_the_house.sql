@@ -96,6 +96,7 @@ CREATE TABLE "access"."stray" (
 	"first_seen_at" timestamp with time zone NOT NULL,
 	"seen_at" timestamp with time zone NOT NULL,
 	"removals" integer DEFAULT 0 NOT NULL,
+	"approved_at" timestamp with time zone,
 	CONSTRAINT "stray_pk" PRIMARY KEY("key")
 );
 CREATE TABLE "messages"."template" (
@@ -155,6 +156,51 @@ begin
 end
 $$;
 revoke all on function "access"."add_name"(uuid, integer) from public, tollgate_worker;
+
+-- @routine access.approve_strays
+-- access.approve_strays: a person says that the strays which wait may be removed, however many they are: the next pass does it, within a day.
+-- It holds for those that wait now and for no other: one that comes to wait later is not among them, and then none is removed.
+-- Guarantees: saying it again changes nothing, nor does saying it while none waits; an audit row in the same statement, where it changed
+--   something. Refuses: strays_more (with their number): there are more than he has seen.
+-- Locks: the strays, in the order of their keys. Callers: worker
+create or replace function access.approve_strays(
+  most integer,
+  caused_by text,
+  out strays integer,
+  out approved_until timestamptz
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := ops.now();
+  v_keys uuid[];
+  v_count integer;
+begin
+  -- As of what the last pass has seen.
+  v_keys := access.waiting_strays((select coalesce(max(s.seen_at), v_now) from access.stray s));
+  approve_strays.strays := cardinality(v_keys);
+  if approve_strays.strays > approve_strays.most then
+    perform ops.refuse('strays_more', jsonb_build_object('strays', approve_strays.strays));
+  end if;
+  with held as materialized (
+    select s.key from access.stray s
+     where s.key = any (v_keys) and s.times >= 2 and (s.approved_at is null or s.approved_at <= v_now - interval '1 day')
+     order by s.key
+       for no key update
+  )
+  update access.stray s set approved_at = v_now from held h where s.key = h.key;
+  get diagnostics v_count = row_count;
+  if v_count > 0 then
+    perform ops.record_change(
+      workspace_id => null, actor => approve_strays.caused_by, action => 'strays.approve', subject => 'provisioner',
+      detail => jsonb_build_object('strays', approve_strays.strays, 'most', approve_strays.most));
+  end if;
+  select min(s.approved_at) + interval '1 day' into approve_strays.approved_until
+    from access.stray s where s.key = any (v_keys) and s.times >= 2;
+end
+$$;
+revoke all on function "access"."approve_strays"(integer, text) from public, tollgate_worker;
+grant execute on function "access"."approve_strays"(integer, text) to tollgate_worker;
 
 -- @routine access.compare
 -- access.compare: what the provisioner has, between two keys, against the rows. It was asked after `listed_at`, for what comes after `after`
@@ -247,6 +293,24 @@ begin
 end
 $$;
 revoke all on function "access"."follow"(uuid, uuid) from public, tollgate_worker;
+
+-- @routine access.most_strays
+-- access.most_strays: how many strays are removed at once without a person: a fifth of the keys that are to be there now, ten at least and a
+-- thousand at most. Counts no further than to the 5,000th key, in an index of those that live. Callers: access.remove_strays
+create or replace function access.most_strays()
+  returns integer
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_live integer;
+begin
+  -- By the order, the index is the way, whatever is thought of how many there are.
+  select count(*) into strict v_live from (
+    select k.subscription_id from access.key k where k.state in ('pending', 'active') order by k.subscription_id limit 5000) live;
+  return least(1000, greatest(10, v_live / 5));
+end
+$$;
+revoke all on function "access"."most_strays"() from public, tollgate_worker;
 
 -- @routine access.provisioned
 -- access.provisioned: the provisioner has taken messages: number i, which was claimed under `tokens[i]`. They are settled, and their keys
@@ -348,7 +412,7 @@ grant execute on function "access"."reconcile"(uuid, uuid, uuid[], uuid[], times
 
 -- @routine access.removal_name
 -- access.removal_name: what the newest message is called that removes a stray.
--- Callers: access.remove_strays
+-- Callers: access.remove_strays, access.waiting_strays
 create or replace function access.removal_name(key uuid, first_seen_at timestamptz, removals integer)
   returns text
   language plpgsql immutable security definer set search_path = ''
@@ -364,8 +428,9 @@ revoke all on function "access"."removal_name"(uuid, timestamptz, integer) from 
 -- access.remove_strays: the provisioner's list was read to its end, in the pass that began at `listed_at`. Strays that it did not show any
 -- more are forgotten; those that were seen in two passes are to be removed there. One that stays all the same is told of again after
 -- two more passes, never while its removal is under way.
--- Guarantees: a removal is sent only while no row stands for the key (access.still_wanted). More than a thousand at once are removed by
---   nobody: an alarm `strays_many` says so, for then this is hardly the list of our keys. `more`: there are others to forget.
+-- Guarantees: a removal is sent only while no row stands for the key (access.still_wanted). Where more wait than access.most_strays, none is
+--   removed, under an alarm `strays_many`, unless a person has approved each of them within a day (access.approve_strays): for then this
+--   is hardly the list of our keys. An approval is used up by the removal. `more`: there are others to forget, or to remove.
 -- Locks: the strays, in the order of their keys, SKIP LOCKED; then the outbox. Callers: worker
 create or replace function access.remove_strays(
   listed_at timestamptz,
@@ -376,44 +441,44 @@ create or replace function access.remove_strays(
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  c_most constant integer := 1000;
-  v_count integer;
+  c_batch constant integer := 1000;
+  v_most integer := access.most_strays();
   v_keys uuid[];
-  v_names text[];
   v_again record;
 begin
   with gone as materialized (
     select s.key from access.stray s where s.seen_at < remove_strays.listed_at
      order by s.key
-     limit c_most
+     limit c_batch
        for update skip locked
   )
   delete from access.stray s using gone where s.key = gone.key;
   get diagnostics remove_strays.forgotten = row_count;
-  remove_strays.more := remove_strays.forgotten = c_most;
+  remove_strays.more := remove_strays.forgotten = c_batch;
   remove_strays.removing := 0;
   if remove_strays.more then
     return;
   end if;
 
-  select count(*) into strict v_count from access.stray s where s.times >= 2;
-  if v_count > c_most then
-    perform ops.raise_alarm('strays_many', 'provisioner', jsonb_build_object('strays', v_count));
+  v_keys := access.waiting_strays(remove_strays.listed_at);
+  if cardinality(v_keys) > v_most and exists (
+    select from access.stray s
+     where s.key = any (v_keys) and (s.approved_at is null or s.approved_at <= ops.now() - interval '1 day')) then
+    perform ops.raise_alarm('strays_many', 'provisioner', jsonb_build_object('strays', cardinality(v_keys), 'most', v_most));
     return;
   end if;
   perform ops.close_alarm('strays_many', 'provisioner');
 
+  -- One that was told of meanwhile was seen no more since.
   with held as materialized (
-    select s.key, access.removal_name(s.key, s.first_seen_at, s.removals) as name from access.stray s
-     where s.times >= 2 and s.seen_at = remove_strays.listed_at
+    select s.key from access.stray s
+     where s.key = any (v_keys) and s.times > 0 and s.seen_at = remove_strays.listed_at
      order by s.key
+     limit c_batch
        for no key update skip locked
-  )
-  select coalesce(array_agg(h.key), '{}'), coalesce(array_agg(h.name), '{}') into v_keys, v_names from held h;
-  v_names := messages.unsettled('provisioner', v_names, remove_strays.listed_at);
-  with told as (
-    update access.stray s set removals = s.removals + 1, times = 0
-     where s.key = any (v_keys) and access.removal_name(s.key, s.first_seen_at, s.removals) <> all (v_names)
+  ), told as (
+    update access.stray s set removals = s.removals + 1, times = 0, approved_at = null
+      from held h where s.key = h.key
     returning s.key, s.first_seen_at, s.removals
   )
   select coalesce(array_agg(null::uuid), '{}') as workspace_ids,
@@ -422,6 +487,7 @@ begin
     into strict v_again
     from told t;
   remove_strays.removing := cardinality(v_again.names);
+  remove_strays.more := remove_strays.removing = c_batch;
   perform messages.enqueue_many('provisioner', 'remove_stray', v_again.workspace_ids, v_again.names, v_again.bodies);
 end
 $$;
@@ -468,6 +534,25 @@ begin
 end
 $$;
 revoke all on function "access"."tell_key"() from public, tollgate_worker;
+
+-- @routine access.waiting_strays
+-- access.waiting_strays: the strays that are to be removed: two passes have seen them, and no removal of theirs is on its way that the
+-- provisioner need not have taken when it was asked at `since`. Callers: access.remove_strays, access.approve_strays
+create or replace function access.waiting_strays(since timestamptz, out keys uuid[])
+  language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_names text[];
+begin
+  select coalesce(array_agg(access.removal_name(s.key, s.first_seen_at, s.removals)), '{}') into v_names
+    from access.stray s where s.times >= 2 and s.removals > 0;
+  v_names := messages.unsettled('provisioner', v_names, waiting_strays.since);
+  select coalesce(array_agg(s.key order by s.key), '{}') into waiting_strays.keys
+    from access.stray s
+   where s.times >= 2 and (s.removals = 0 or access.removal_name(s.key, s.first_seen_at, s.removals) <> all (v_names));
+end
+$$;
+revoke all on function "access"."waiting_strays"(timestamptz) from public, tollgate_worker;
 
 -- @routine billing.claim_due
 -- billing.claim_due: up to `batch` subscriptions of ours that a sweep has something to do for, locked together with their workspaces;
@@ -3412,7 +3497,7 @@ grant execute on function "messages"."test_endpoint"(uuid) to tollgate_worker;
 -- @routine messages.unsettled
 -- messages.unsettled: which of these messages a channel's receiver may not have taken when it was asked at `since`: they wait, are being
 -- sent, could not be sent (dead, under an alarm), or were delivered later than that. Callers: access.compare, access.reconcile,
--- access.remove_strays
+-- access.waiting_strays
 create or replace function messages.unsettled(channel text, dedupe_keys text[], since timestamptz, out names text[])
   language plpgsql stable security definer set search_path = ''
 as $$

@@ -54,8 +54,8 @@ export const key = access.table(
 
 /**
  * A key that the provisioner has and that no row, or only a removed one, stands for: in how many passes over its list it was seen since it
- * was last to be removed (`times`), and how often that was (`removals`). Seen in two, it is removed there. Growth: few rows; what a pass
- * no longer sees goes.
+ * was last to be removed (`times`), and how often that was (`removals`). Seen in two, it is removed there; where they are many, once a
+ * person has said so of each (`approved_at`). Growth: few rows; what a pass no longer sees goes.
  */
 export const stray = access.table(
   "stray",
@@ -65,6 +65,7 @@ export const stray = access.table(
     first_seen_at: time().notNull(),
     seen_at: time().notNull(),
     removals: integer().notNull().default(0),
+    approved_at: time(),
   },
   (t) => [primaryKey({ name: "stray_pk", columns: [t.key] })],
 );

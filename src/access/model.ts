@@ -18,6 +18,13 @@ export const unfinishedQuery = z.strictObject({ ...pageQuery, state: unfinished.
 export const differencesQuery = z.strictObject({ cursor: pageQuery.cursor });
 export const confirmBody = z.strictObject({ state: confirmed });
 
+export const strayBody = z.strictObject({
+  most: z.int().min(1).max(2_147_483_647).meta({
+    description: "How many strays you have seen that wait, as the alarm `strays_many` says it: more are not removed.",
+    example: 12,
+  }),
+});
+
 const expiry = moment.nullable().meta({ description: "Until when it is paid for; null: it is not valid." });
 
 export const accessAnswer = () => z.object({ valid: z.boolean(), expires_at: expiry });
@@ -59,10 +66,20 @@ export const differencesAnswer = () =>
         access_key_id: uuid.nullable(),
         workspace_id: uuid.nullable(),
         seen: z.int().min(0).nullable().meta({
-          description: "In how many passes it was seen already; of those to remove. Seen in two, it is removed.",
+          description:
+            "In how many passes it was seen already; of those to remove. Seen in two, it is removed; where those are many, once you have said so.",
         }),
       }),
     ),
     listed: z.int().min(0).meta({ description: "How many keys the provisioner has on this page." }),
     next_cursor: z.string().nullable().meta({ description: "For `?cursor=`; null on the last page." }),
+  });
+
+export const strayAnswer = () =>
+  z.object({
+    strays: z
+      .int()
+      .min(0)
+      .meta({ description: "How many the next pass removes; 0: none waits, and nothing was approved." }),
+    approved_until: moment.nullable().meta({ description: "Until when it may; null where none waits." }),
   });

@@ -95,6 +95,24 @@ const listDifferences = createRoute({
   },
 });
 
+const removeStrays = createRoute({
+  method: "post",
+  path: "/v1/provisioner/strays/remove",
+  operationId: "removeStrays",
+  tags: ["access"],
+  summary: "Have many strays removed at the provisioner",
+  description:
+    "Keys that no access key here stands for, when they are more than are removed by themselves (the alarm `strays_many`). Look at them " +
+    "before: `GET /v1/provisioner/reconcile`. The next pass removes those that wait now, if it comes within a day; where others have come to " +
+    "wait by then, it removes none, and says so. Saying it again changes nothing. For an operator's key.",
+  ...secured("access:write"),
+  request: { headers: idempotencyOptional, body: jsonBody(model.strayBody) },
+  responses: {
+    200: keyedAnswer(model.strayAnswer, "What the next pass removes"),
+    ...writeRefusals("operator_key_required", "strays_more"),
+  },
+});
+
 /** Who is let in. */
 export const access = router()
   .openapi(getAccess, async (c) => c.json(await store.getAccess(c, c.req.valid("param").key), 200))
@@ -114,6 +132,7 @@ export const access = router()
     );
   })
   .openapi(listDifferences, async (c) => c.json(await differences(c, cursorPlace(c.req.valid("query").cursor)), 200))
+  .openapi(removeStrays, async (c) => c.json(await store.approveStrays(c, c.req.valid("json").most), 200))
   .openapi(confirm, async (c) => {
     return c.json(await store.confirm(c, c.req.valid("param").access_key, c.req.valid("json").state), 200);
   });

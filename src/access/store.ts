@@ -24,8 +24,15 @@ const confirmCall = routine({
   }),
 });
 
+const approveStraysCall = routine({
+  name: "access.approve_strays",
+  context: { caused_by: "caused_by" },
+  args: z.strictObject({ most: z.int() }),
+  result: z.object({ strays: z.int(), approved_until: instant.nullable() }),
+});
+
 /** Every routine that this store calls, for the contract test. */
-export const calls = [confirmCall];
+export const calls = [confirmCall, approveStraysCall];
 
 /**
  * Is this key valid, and until when? Asked of what was paid for, so it waits for no sweep. Of a key that is unknown the same
@@ -129,4 +136,9 @@ export async function confirm(c: AppContext, id: string, state: ConfirmedState) 
     workspace: null,
   });
   return { id, state, activated_at, revoked_at, removed_at };
+}
+
+/** Takes a person's word that the strays which wait may be removed. Refuses `strays_more`. */
+export async function approveStrays(c: AppContext, most: number) {
+  return write(c, { routine: approveStraysCall, args: { most }, scope: "access:write", workspace: null });
 }

@@ -44,6 +44,7 @@ export const problems = {
   referral_too_deep: { status: 409, title: "There are too many referrers above the workspace" },
   referrer_fixed: { status: 409, title: "The workspace has another referrer already" },
   refund_at_provider: { status: 409, title: "The payment is refunded at its provider" },
+  strays_more: { status: 409, title: "More strays wait to be removed than that" },
   subscription_exists: { status: 409, title: "The workspace has a subscription already" },
   sweep_running: { status: 409, title: "The sweep is running" },
   transaction_not_reversible: { status: 409, title: "A transaction of this kind cannot be reversed" },

@@ -194,6 +194,7 @@ test("the answers fit their descriptions", async ({ db, world, market, api, rout
   const provisioned = new Api((await world.another(provisioner.bindings)).url, world.operatorKey);
   await check("listProvisionerDifferences", "/v1/provisioner/reconcile", undefined, provisioned);
   await provisioner.stop();
+  await check("removeStrays", "/v1/provisioner/strays/remove", { most: 1 });
   await check("confirmAccessKey", `/v1/access_keys/${pending}/confirm`, { state: "active" });
   await market.stripe.settled();
   await check("listBalances", `${path}/balances`);

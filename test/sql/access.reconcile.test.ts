@@ -324,22 +324,6 @@ describe("what nobody here knows", () => {
     expect(keeper.keys).not.toContain(key);
     await keeper.pass();
   });
-
-  test("D10 of more than a thousand nothing is removed, under an alarm", async ({ db, keeper }) => {
-    const foreign = Array.from({ length: 1001 }, () => randomUUID());
-    for (const key of foreign) keeper.keys.add(key);
-    const open = () => rows(db, "select from ops.alarm where code = 'strays_many' and closed_at is null");
-    await keeper.pass();
-    expect(await keeper.pass()).toMatchObject({ strays: 1001, removing: 0 });
-    expect(await keeper.claim()).toEqual([]);
-    expect(await open()).toHaveLength(1);
-    keeper.keys.delete(foreign[0] ?? "");
-    // A person has seen to one.
-    expect(await keeper.pass()).toMatchObject({ forgotten: 1, removing: 1000 });
-    expect(await open()).toHaveLength(0);
-    expect(await keeper.pump()).toHaveLength(1000);
-    expect(await keeper.pass()).toMatchObject({ ...nothing, forgotten: 1000 });
-  });
 });
 
 test("D18 customers come and go while pumps and passes run: who pays is there in the end, and nobody else", async ({

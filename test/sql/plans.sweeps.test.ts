@@ -90,6 +90,15 @@ describe("D16 a sweep among many reads what it does something for, by its partia
     expect(proven.rows).toEqual([{ holds: true }]);
   });
 
+  test("D16 how many keys live is counted in an index, and no further than it matters", async ({ planned }) => {
+    for (let i = 0; i < 7; i += 1) {
+      const readings = await planned.readings("select access.most_strays()");
+      expect(readings.filter(({ table }) => table === "key")).toEqual([
+        { table: "key", how: "Index Only Scan", index: "key_live_once", rows: 5000 },
+      ]);
+    }
+  });
+
   test("D16 a batch of 1,000 renewals, of tables that nobody has analyzed yet", async ({ database, planned }) => {
     const tables = ["billing.subscription", "people.workspace", "ledger.account", "ledger.lot"];
     await withClient(database.superuserUrl, async (client) => {

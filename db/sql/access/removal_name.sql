@@ -1,5 +1,5 @@
 -- access.removal_name: what the newest message is called that removes a stray.
--- Callers: access.remove_strays
+-- Callers: access.remove_strays, access.waiting_strays
 create or replace function access.removal_name(key uuid, first_seen_at timestamptz, removals integer)
   returns text
   language plpgsql immutable security definer set search_path = ''

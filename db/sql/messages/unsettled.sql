@@ -1,6 +1,6 @@
 -- messages.unsettled: which of these messages a channel's receiver may not have taken when it was asked at `since`: they wait, are being
 -- sent, could not be sent (dead, under an alarm), or were delivered later than that. Callers: access.compare, access.reconcile,
--- access.remove_strays
+-- access.waiting_strays
 create or replace function messages.unsettled(channel text, dedupe_keys text[], since timestamptz, out names text[])
   language plpgsql stable security definer set search_path = ''
 as $$
