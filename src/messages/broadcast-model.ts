@@ -89,7 +89,9 @@ export const broadcastItem = () => z.object(shown());
 export const progressAnswer = () =>
   z.object({
     ...shown(),
-    total: z.int().min(0).meta({ description: "How many contacts it would go to if it started now." }),
+    total: z.int().min(0).nullable().meta({
+      description: "Of a draft: how many contacts it would go to, of the first 100,000 of its channel. Else null.",
+    }),
     waiting: z.int().min(0).meta({ description: "Queued, and not sent yet." }),
     delivered: z.int().min(0).meta({ description: "Of the last 35 days." }),
     dead: z.int().min(0),
@@ -98,4 +100,8 @@ export const progressAnswer = () =>
 
 export const movedAnswer = () => z.object({ id: uuid, state, started_at: moment.nullable() });
 
-export const countAnswer = () => z.object({ total: z.int().min(0) });
+export const countAnswer = () =>
+  z.object({
+    total: z.int().min(0).meta({ description: "Of the first 100,000 contacts of its channel." }),
+    more: z.boolean().meta({ description: "There are others: it would go to so many at least." }),
+  });

@@ -56,15 +56,12 @@ export async function createBroadcast(c: AppContext, { name, channel: to, kind, 
 export async function countBroadcast(c: AppContext, { channel: to, kind, segment, data }: Wish) {
   const [row] = await read(c, reading, (db) =>
     db
-      .select({
-        total:
-          sql<number>`messages.count_recipients(${to}, ${kind}, ${JSON.stringify(segment)}::jsonb, ${JSON.stringify(data)}::jsonb)`.as(
-            "total",
-          ),
-      })
-      .from(sql`(select) nothing`),
+      .select({ total: sql<number>`found.total`.as("total"), more: sql<boolean>`found.more`.as("more") })
+      .from(
+        sql`messages.count_recipients(${to}, ${kind}, ${JSON.stringify(segment)}::jsonb, ${JSON.stringify(data)}::jsonb) found`,
+      ),
   );
-  return { total: row?.total ?? 0 };
+  return { total: row?.total ?? 0, more: row?.more ?? false };
 }
 
 /** Starts, stops or resumes it. Refuses `not_found`, `broadcast_moved_on`, and at the start as `createBroadcast`. */
@@ -131,7 +128,10 @@ export async function getBroadcast(c: AppContext, id: string) {
     return db
       .select({
         ...columns,
-        total: sql<number>`messages.count_recipients("broadcast".channel, "broadcast".kind, "broadcast".segment)`.as(
+        // A draft's alone: who polls one that runs does not pay for a count.
+        total: sql<
+          number | null
+        >`case when "broadcast".state = 'draft' then (messages.count_recipients("broadcast".channel, "broadcast".kind, "broadcast".segment)).total end`.as(
           "total",
         ),
         waiting: sent.waiting,

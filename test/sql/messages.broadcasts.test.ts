@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect } from "vitest";
-import { race } from "../support/barrier.ts";
+import { besideOpen, blockedBackends, race } from "../support/barrier.ts";
 import { newContact, newWorkspace, notify, pumpAll, saveText, sweepMessages } from "../support/readers.ts";
 import type { ContactWish } from "../support/readers.ts";
 import { advance, call, outcome, refusal, rows } from "../support/scenario.ts";
@@ -254,6 +254,53 @@ describe("D13 a broadcast", () => {
     expect(await letter.states()).toEqual({ delivered: 26 });
   });
 
+  test("D13 goes to who was being added when it was started: the start waits for him", async ({ db, letter }) => {
+    const told = await letter.readers(1);
+    await letter.draft();
+    await besideOpen(
+      db,
+      async (adding) => {
+        told.push(await newContact(adding, { language: letter.language, channel: "telegram" }));
+        // Who comes after him and is there before him: the position would be past him.
+        told.push(await letter.reader());
+      },
+      async () => {
+        await letter.move("start");
+        await letter.sweep();
+      },
+    );
+    expect(await letter.queued()).toEqual(told.toSorted());
+  });
+
+  test("D13 does not go to who is added while its start waits", async ({ db, letter }) => {
+    await letter.draft();
+    const adding = await db.connect();
+    try {
+      await adding.query("begin");
+      const before = await newContact(adding, { language: letter.language, channel: "telegram" });
+      await Promise.all([
+        letter.move("start"),
+        blockedBackends(db, 1).then(() => letter.reader()),
+        blockedBackends(db, 2).then(() => adding.query("commit")),
+      ]);
+      await letter.sweep();
+      expect(await letter.queued()).toEqual([before]);
+    } finally {
+      adding.release(true);
+    }
+  });
+
+  test("D13 is held against the text that was being saved when it was started", async ({ db, letter }) => {
+    await letter.draft();
+    const kind = `broadcast.${letter.language}`;
+    const start = await besideOpen(
+      db,
+      (saving) => saveText(saving, { kind, channel: "telegram", body: "{{code}}", variables: ["code"] }),
+      () => refusal(letter.move("start")),
+    );
+    expect(start).toEqual({ code: "data_missing", missing: ["code"] });
+  });
+
   test("D13 says to everybody what its text was when it started", async ({ db, letter }) => {
     const [one] = await letter.readers(1);
     await letter.start();
@@ -359,7 +406,7 @@ test("a segment is plans, states, languages and days, and a dry run counts them"
     const ids = Object.values(people);
     const [row] = await rows<{ found: string[]; n: number }>(
       db,
-      `select messages.recipients($1::uuid[], $2, $3) as found, messages.count_recipients('telegram', $3, $2) as n`,
+      `select messages.recipients($1::uuid[], $2, $3) as found, (messages.count_recipients('telegram', $3, $2)).total as n`,
       [ids, segment, kind],
     );
     expect(row?.n).toBe(row?.found.length);
@@ -374,4 +421,27 @@ test("a segment is plans, states, languages and days, and a dry run counts them"
   expect(await of({ languages: [`${letter.language}-AT`] })).toEqual(["austrian"]);
   expect(await of({ created_after: between?.at })).toEqual(["young"]);
   expect(await of({ created_before: between?.at, subscriptions: ["none"] })).toEqual(["nothing", "austrian"]);
+});
+
+test("a dry run looks at so many contacts, and says when there are others", async ({ db, letter }) => {
+  const add = (n: number) =>
+    db.query(
+      `insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+       select uuidv7(), uuidv7(), 'telegram', (2000000 + i)::text, $1, '{}', ops.now() from generate_series(1, $2::int) i`,
+      [letter.language, n],
+    );
+  const count = async (thousands: number) => {
+    const [row] = await rows<{ total: number; more: boolean }>(
+      db,
+      "select total, more from messages.count_recipients('telegram', 'broadcast.x', $1, thousands => $2)",
+      [JSON.stringify({ languages: [letter.language] }), thousands],
+    );
+    return row;
+  };
+  await add(2000);
+  expect(await count(1)).toEqual({ total: 1000, more: true });
+  expect(await count(2)).toEqual({ total: 2000, more: false });
+  await add(1);
+  expect(await count(2)).toEqual({ total: 2000, more: true });
+  expect(await count(3)).toEqual({ total: 2001, more: false });
 });

@@ -2,7 +2,7 @@
 -- contacts at most: one notice becomes a message to each.
 -- Guarantees: an audit row in the same statement, without the address; never more contacts, whoever adds some at once.
 -- Refuses: not_found (workspace), contact_exists (with its id), contact_limit_reached (with the limit); constraints contact_*.
--- Locks: the workspace. Callers: worker
+-- Locks: the workspace, then what joins the channel (advisory, shared: who starts a broadcast waits for it). Callers: worker
 create or replace function messages.create_contact(
   inout workspace_id uuid,
   inout channel text,
@@ -21,6 +21,8 @@ begin
   if not people.lock_workspace(create_contact.workspace_id) then
     perform ops.refuse('not_found');
   end if;
+  -- Before the clock is read: a start that goes first has an earlier started_at.
+  perform pg_advisory_xact_lock_shared(hashtextextended('messages.joins:' || create_contact.channel, 0));
   create_contact.id := uuidv7();
   create_contact.created_at := ops.now();
   insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)

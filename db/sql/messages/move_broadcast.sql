@@ -1,8 +1,10 @@
 -- messages.move_broadcast: a person starts, stops or resumes a broadcast. It is for those who were contacts when it started, and says to
--- all of them what its texts were then. Stopped, what is queued of it and nobody is sending waits; resumed, that is due at once, and the
--- rest follows from where it had come. Doing it again changes nothing.
+-- all of them what its texts were then: a start waits until whoever and whatever was being added to its channel is there or refused, and
+-- what comes after has a later created_at. Stopped, what is queued of it and nobody is sending waits; resumed, that is due at once, and
+-- the rest follows from where it had come. Doing it again changes nothing.
 -- Guarantees: an audit row in the same statement, once. Refuses: not_found; broadcast_moved_on (with its state); at the start, as
---   messages.demand_template. Locks: the broadcast, then its messages, in the order of their ids. Callers: worker
+--   messages.demand_template. Locks: the broadcast, then its messages, in the order of their ids; at the start, after the
+--   broadcast, what joins its channel (advisory). Callers: worker
 create or replace function messages.move_broadcast(
   inout id uuid,
   move text,
@@ -30,6 +32,7 @@ begin
   elsif v_row.state <> v_from then
     perform ops.refuse('broadcast_moved_on', jsonb_build_object('state', v_row.state));
   elsif move_broadcast.move = 'start' then
+    perform pg_advisory_xact_lock(hashtextextended('messages.joins:' || v_row.channel, 0));
     perform messages.demand_template(v_row.channel, v_row.kind, v_row.data);
   end if;
   v_now := ops.now();

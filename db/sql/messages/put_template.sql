@@ -1,6 +1,7 @@
 -- messages.put_template: what a kind of message says on a channel in a language from now on; `variables`: the data that it names. The
 -- same text again is no new number. Guarantees: numbers of one text follow each other without a gap; an audit row in the same statement.
--- Refuses: constraints template_*. Locks: the text's name. Callers: worker
+-- Refuses: constraints template_*. Locks: the text's name (advisory), then what joins the channel (advisory, shared: who
+-- starts a broadcast waits for it). Callers: worker
 create or replace function messages.put_template(
   inout kind text,
   inout channel text,
@@ -31,6 +32,8 @@ begin
     put_template.created_at := v_row.created_at;
     return;
   end if;
+  -- Before the clock is read: a start that goes first has an earlier started_at.
+  perform pg_advisory_xact_lock_shared(hashtextextended('messages.joins:' || put_template.channel, 0));
   put_template.id := uuidv7();
   put_template.number := coalesce(v_row.number, 0) + 1;
   put_template.created_at := ops.now();

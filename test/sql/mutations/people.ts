@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
+import { besideOpen, blockedBackends } from "../../support/barrier.ts";
 import { fanned, newContact, newWorkspace, notify, pumpAll, saveText, sweepMessages } from "../../support/readers.ts";
 import { call, outcome, rows } from "../../support/scenario.ts";
 import type { Lab, Mutation } from "./lab.ts";
@@ -14,8 +15,8 @@ async function told(lab: Lab, wish: { opt_outs?: string[]; kind?: string; body?:
   return { workspace, contact, notice, ran, ...(await fanned(lab.db, notice)) };
 }
 
-/** A broadcast to everybody, with so many readers, and started. */
-async function started(lab: Lab, readers: number): Promise<string> {
+/** A broadcast to everybody, with so many readers. */
+async function drafted(lab: Lab, readers: number): Promise<string> {
   await lab.db.query("delete from messages.contact");
   const workspace = await newWorkspace(lab.db);
   for (let i = 0; i < readers; i += 1) await newContact(lab.db, { workspace });
@@ -29,6 +30,12 @@ async function started(lab: Lab, readers: number): Promise<string> {
     data: "{}",
     caused_by: "test",
   });
+  return id;
+}
+
+/** The same, started. */
+async function started(lab: Lab, readers: number): Promise<string> {
+  const id = await drafted(lab, readers);
   await move(lab, id, "start");
   return id;
 }
@@ -176,6 +183,69 @@ export const people: Mutation[] = [
       expect(await queued(lab, id)).toBe(2);
     },
   },
+  ...["move_broadcast", "create_contact"].map((name): Mutation => ({
+    guard: `D13 a start waits for whoever is being added: ${name}`,
+    routine: `messages.${name}`,
+    changes: [[/perform pg_advisory_xact_lock[^;]*;/g, ""]],
+    probe: async (lab) => {
+      const id = await drafted(lab, 1);
+      await besideOpen(
+        lab.db,
+        async (adding) => {
+          await newContact(adding);
+          await newContact(lab.db);
+        },
+        async () => {
+          await move(lab, id, "start");
+          await sweepMessages(lab.db, "broadcasts", 25);
+        },
+      );
+      expect(await queued(lab, id)).toBe(3);
+    },
+  })),
+  {
+    guard: "D13 who is added while a start waits comes after it",
+    routine: "messages.create_contact",
+    changes: [
+      [
+        "perform pg_advisory_xact_lock_shared(",
+        "create_contact.created_at := ops.now(); perform pg_advisory_xact_lock_shared(",
+      ],
+      ["create_contact.id := uuidv7();\n  create_contact.created_at := ops.now();", "create_contact.id := uuidv7();"],
+    ],
+    probe: async (lab) => {
+      const id = await drafted(lab, 0);
+      const adding = await lab.db.connect();
+      try {
+        await adding.query("begin");
+        await newContact(adding);
+        await Promise.all([
+          move(lab, id, "start"),
+          blockedBackends(lab.db, 1).then(() => newContact(lab.db)),
+          blockedBackends(lab.db, 2).then(() => adding.query("commit")),
+        ]);
+      } finally {
+        adding.release(true);
+      }
+      await sweepMessages(lab.db, "broadcasts", 25);
+      expect(await queued(lab, id)).toBe(1);
+    },
+  },
+  {
+    guard: "D13 a start waits for the text that is being saved",
+    routine: "messages.put_template",
+    changes: [[/perform pg_advisory_xact_lock_shared[^;]*;/g, ""]],
+    probe: async (lab) => {
+      const id = await drafted(lab, 0);
+      const [row] = await rows<{ kind: string }>(lab.db, "select kind from messages.broadcast where id = $1", [id]);
+      const start = await besideOpen(
+        lab.db,
+        (saving) => saveText(saving, { kind: row?.kind ?? "", body: "{{code}}", variables: ["code"] }),
+        () => outcome(move(lab, id, "start")),
+      );
+      expect(start).toBe("data_missing");
+    },
+  },
   {
     guard: "D13 only so many messages of a broadcast are unsent",
     routine: "messages.broadcast_batch",
@@ -235,6 +305,23 @@ export const people: Mutation[] = [
       const id = await started(lab, 0);
       await move(lab, id, "stop");
       expect(await outcome(move(lab, id, "start"))).toBe("broadcast_moved_on");
+    },
+  },
+  {
+    guard: "a dry run looks at so many contacts",
+    routine: "messages.count_recipients",
+    changes: [["in 1..count_recipients.thousands loop", "in 1..1000 loop"]],
+    probe: async (lab) => {
+      await lab.db.query("delete from messages.contact");
+      await lab.db.query(
+        `insert into messages.contact (id, workspace_id, channel, address, language, opt_outs, created_at)
+         select uuidv7(), uuidv7(), 'email', i || '@many.example', 'en', '{}', ops.now() from generate_series(1, 1001) i`,
+      );
+      const counted = await rows(
+        lab.db,
+        `select total, more from messages.count_recipients('email', 'broadcast.x', '{"all": true}', thousands => 1)`,
+      );
+      expect(counted).toEqual([{ total: 1000, more: true }]);
     },
   },
   {
