@@ -189,6 +189,13 @@ describe("subscription.*", () => {
     const heard = await others.hears();
     await db.query("update billing.subscription set notice_at = notice_at where plan_id = $1", [plan.id]);
     expect(await others.hears()).toEqual(heard);
+    const [first, ...rest] = subscribers.map(({ id }) => id);
+    // There and back, of one among all.
+    await db.query("update billing.subscription set auto_renew = id <> $1 where plan_id = $2", [first, plan.id]);
+    await db.query("update billing.subscription set auto_renew = true where plan_id = $1", [plan.id]);
+    const updated = "subscription.updated active";
+    expect(await told(db, first ?? "")).toEqual(["subscription.renewed active", updated, updated]);
+    for (const id of rest) expect(await told(db, id)).toEqual(["subscription.renewed active"]);
   });
 });
 

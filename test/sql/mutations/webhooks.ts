@@ -357,6 +357,22 @@ export const webhooks: Mutation[] = [
     },
   },
   {
+    guard: "what no customer could notice is not told beside what he could",
+    routine: "billing.tell_subscriptions",
+    changes: [["v_types is null or v_types ? n.id::text", "true"]],
+    probe: async (lab) => {
+      await toldOf(lab);
+      await toldOf(lab);
+      const before = await rows(lab.db, "select from messages.webhook_event");
+      // There and back, of one among all.
+      await lab.db.query(
+        "update billing.subscription set auto_renew = id <> (select s.id from billing.subscription s limit 1)",
+      );
+      await lab.db.query("update billing.subscription set auto_renew = true");
+      expect(await rows(lab.db, "select from messages.webhook_event")).toHaveLength(before.length + 2);
+    },
+  },
+  {
     guard: "purchases are told",
     trigger: { table: "payments.purchase", name: "purchase_told" },
     probe: async (lab) => expect(await toldOf(lab)).toContain("purchase.paid"),
