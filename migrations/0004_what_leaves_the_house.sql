@@ -2978,6 +2978,20 @@ $$;
 revoke all on function "messages"."put_template"(text, text, text, text, text, text[], text) from public, tollgate_worker;
 grant execute on function "messages"."put_template"(text, text, text, text, text, text[], text) to tollgate_worker;
 
+-- @routine messages.reader
+-- messages.reader: whom a page is for that stops broadcasts: in which language it is written to, and whether it hears of broadcasts. Null
+-- where the contact is gone. Locks: nothing. Callers: worker
+create or replace function messages.reader(inout contact_id uuid, out language text, out hears boolean)
+  language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  select c.language, messages.wants(c.opt_outs, 'broadcast.*') into reader.language, reader.hears
+    from messages.contact c where c.id = reader.contact_id;
+end
+$$;
+revoke all on function "messages"."reader"(uuid) from public, tollgate_worker;
+grant execute on function "messages"."reader"(uuid) to tollgate_worker;
+
 -- @routine messages.recipients
 -- messages.recipients: which of these contacts a broadcast of this kind to this segment is for, now: those of the segment that are not
 -- silenced and have not opted out. A segment is `{"all": true}`, or conditions that all hold: `plans` (codes) and `subscriptions`
@@ -3527,6 +3541,35 @@ begin
 end
 $$;
 revoke all on function "messages"."unsettled"(text, text[], timestamptz) from public, tollgate_worker;
+
+-- @routine messages.unsubscribe
+-- messages.unsubscribe: who reads a contact's messages wants no broadcast any more, whichever he left by (`kind`): `broadcast.*` joins its
+-- opt-outs, and counts for what was not sent yet, too. A contact that hears of none, or is gone (its language is null), stays as it is.
+-- Guarantees: an audit row in the same statement, once, by the contact itself. Locks: the contact. Callers: worker
+create or replace function messages.unsubscribe(inout contact_id uuid, kind text, out language text, out changed boolean)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_contact record;
+begin
+  update messages.contact c
+     set opt_outs = c.opt_outs || '{broadcast.*}'::text[]
+   where c.id = unsubscribe.contact_id and messages.wants(c.opt_outs, 'broadcast.*')
+  returning c.workspace_id, c.language, c.opt_outs into v_contact;
+  unsubscribe.changed := found;
+  if not found then
+    select c.language into unsubscribe.language from messages.contact c where c.id = unsubscribe.contact_id;
+    return;
+  end if;
+  unsubscribe.language := v_contact.language;
+  perform ops.record_change(
+    workspace_id => v_contact.workspace_id, actor => 'contact:' || unsubscribe.contact_id, action => 'contact.unsubscribe',
+    subject => 'contact:' || unsubscribe.contact_id,
+    detail => jsonb_build_object('kind', unsubscribe.kind, 'opt_outs', to_jsonb(v_contact.opt_outs)));
+end
+$$;
+revoke all on function "messages"."unsubscribe"(uuid, text) from public, tollgate_worker;
+grant execute on function "messages"."unsubscribe"(uuid, text) to tollgate_worker;
 
 -- @routine messages.wants
 -- messages.wants: does somebody with these opt-outs hear of a kind? `*` is everything, `broadcast.*` every broadcast.

@@ -11,6 +11,7 @@ import { views } from "./ledger/views.ts";
 import { broadcasts } from "./messages/broadcast-routes.ts";
 import { contacts } from "./messages/contact-routes.ts";
 import { messages } from "./messages/routes.ts";
+import { leaving } from "./messages/unsubscribe-routes.ts";
 import { webhooks } from "./messages/webhook-routes.ts";
 import { templates } from "./messages/template-routes.ts";
 import { events, house } from "./ops/routes.ts";
@@ -47,6 +48,7 @@ for (const routes of [
 ])
   app.route("/", routes);
 app.route("/", docs);
+app.route("/", leaving);
 
 const document = openApiText(app);
 app.get("/openapi.json", (c) => c.body(document(), 200, { "Content-Type": "application/json" }));

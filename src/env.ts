@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type BtcpayAccount, btcpayAccount, btcpayBindings } from "./env/btcpay.ts";
-import { localEndpoint, loopback, optional, refused } from "./env/form.ts";
+import { localEndpoint, loopback, optional, refused, refusePlain } from "./env/form.ts";
 import { type MailAccount, mailAccount, mailBindings } from "./env/mail.ts";
 import { type ProvisionerAccount, provisionerAccount, provisionerBindings } from "./env/provisioner.ts";
 import { type StripeAccount, stripeAccount, stripeBindings } from "./env/stripe.ts";
@@ -22,9 +22,11 @@ export interface Settings {
   readonly stripe: StripeAccount | null;
   /** Null: nobody pays this deployment in crypto. */
   readonly btcpay: BtcpayAccount | null;
+  /** Where this deployment is, from outside: `https://tollgate.example`. Null: its mails name no way back to it. */
+  readonly public_url: string | null;
   /**
-   * What the secrets of webhook endpoints are made from; null: no endpoint can be made, and nothing is delivered to any. Changed, it
-   * changes every endpoint's secret.
+   * What the secrets of webhook endpoints are made from, and what unsubscribe links are authenticated with; null: no endpoint can be made,
+   * nothing is delivered to any, and mails have no such link. Changed, it changes every endpoint's secret, and old links are none.
    */
   readonly webhook_key: Uint8Array<ArrayBuffer> | null;
   /** The local stack: what leaves the house may go to this machine, by plain http. */
@@ -58,18 +60,29 @@ const signingKey = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** Origins, with commas between. Plain http is for this machine: a customer's way back is a door for who listens. */
+/** A text's origin, where it is no more than one. Plain http is for this machine: a customer's way back is a door for who listens. */
+function originOf(text: string): string | null {
+  const url = URL.parse(text.trim());
+  const safe = url?.protocol === "https:" || (url?.protocol === "http:" && loopback.has(url.hostname));
+  return url !== null && safe && `${url.origin}/` === url.href ? url.origin : null;
+}
+
+/** Origins, with commas between. */
 const origins = z.string().transform((text, context) =>
   text.split(",").map((part) => {
-    const url = URL.parse(part.trim());
-    const safe = url?.protocol === "https:" || (url?.protocol === "http:" && loopback.has(url.hostname));
-    if (url === null || !safe || `${url.origin}/` !== url.href) {
-      context.addIssue({ code: "custom", message: "must be origins (https://app.example), with commas between" });
-      return z.NEVER;
-    }
-    return url.origin;
+    const origin = originOf(part);
+    if (origin !== null) return origin;
+    context.addIssue({ code: "custom", message: "must be origins (https://app.example), with commas between" });
+    return z.NEVER;
   }),
 );
+
+const ownOrigin = z.string().transform((text, context) => {
+  const origin = originOf(text);
+  if (origin !== null) return origin;
+  context.addIssue({ code: "custom", message: "must be this deployment's own origin (https://tollgate.example)" });
+  return z.NEVER;
+});
 
 /** The only description of the bindings; those of an account are in its own file. */
 const bindings = z.object({
@@ -78,6 +91,7 @@ const bindings = z.object({
   ...stripeBindings,
   ...btcpayBindings,
   CHECKOUT_ORIGINS: optional(origins),
+  PUBLIC_URL: optional(ownOrigin),
   WEBHOOK_SIGNING_KEY: optional(signingKey),
   ...provisionerBindings,
   ...mailBindings,
@@ -96,12 +110,15 @@ export function settings(env: object): Settings {
   if (seen !== undefined) return seen;
   const parsed = bindings.safeParse(env);
   if (!parsed.success) throw refused(parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
-  const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, CHECKOUT_ORIGINS, WEBHOOK_SIGNING_KEY, ASSETS } = parsed.data;
+  const { DATABASE_URL, DATABASE_FETCH_ENDPOINT, CHECKOUT_ORIGINS, PUBLIC_URL, WEBHOOK_SIGNING_KEY, ASSETS } =
+    parsed.data;
   const local = DATABASE_FETCH_ENDPOINT !== undefined;
+  if (PUBLIC_URL !== undefined) refusePlain("PUBLIC_URL", PUBLIC_URL, local);
   const fresh: Settings = {
     database: { url: DATABASE_URL, fetch_endpoint: DATABASE_FETCH_ENDPOINT ?? null },
     stripe: stripeAccount(parsed.data),
     btcpay: btcpayAccount(parsed.data, local),
+    public_url: PUBLIC_URL ?? null,
     webhook_key: WEBHOOK_SIGNING_KEY ?? null,
     local,
     mail: mailAccount(parsed.data),

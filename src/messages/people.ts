@@ -6,7 +6,9 @@ import { sendMail } from "../outside/mail.ts";
 import { sendText } from "../outside/telegram.ts";
 import type { Shift } from "../sweeps/shift.ts";
 import type { Courier, Delivery, Send } from "./courier.ts";
+import { isBroadcast } from "./kinds.ts";
 import { type Channel, type Letter, Unwritable, writeLetter } from "./letter.ts";
+import { headersOf, tokensOf, type WayOut, wayOutOf, wayOutUrl, wayOutWord } from "./way-out.ts";
 
 const text = z.array(z.string().nullable());
 
@@ -17,12 +19,15 @@ const lettersCall = routine({
   result: z.object({ addresses: text, languages: text, text_languages: text, subjects: text, bodies: text }),
 });
 
+/** Writes one reader's letter, with words of the house's for what its texts name and its data lack. */
+type Write = (words?: Readonly<Record<string, string>>) => Letter;
+
 /** How to write and send each of a batch: whom, in which language and by which text is read once for all of it. */
 async function correspondence(
   shift: Shift,
   channel: Channel,
   batch: readonly Delivery[],
-  post: (delivery: Delivery, address: string, letter: Letter) => Promise<void>,
+  post: (delivery: Delivery, address: string, write: Write) => Promise<void>,
 ): Promise<Send> {
   const found = await shift.call(lettersCall, { ids: batch.map(({ id }) => id) });
   const places = new Map(batch.map(({ id }, i) => [id, i]));
@@ -36,7 +41,9 @@ async function correspondence(
       typeof spoken === "string" && typeof body === "string"
         ? { language: spoken, subject: subject ?? null, body }
         : null;
-    await post(delivery, address, written({ channel, kind: delivery.kind, data: delivery.body, language, template }));
+    await post(delivery, address, (words = {}) =>
+      written({ channel, kind: delivery.kind, data: { ...words, ...delivery.body }, language, template }),
+    );
   };
 }
 
@@ -53,17 +60,37 @@ function written(of: Parameters<typeof writeLetter>[0]): Letter {
 /** Resend takes two requests a second. */
 const pace_ms = 550;
 
+interface Postbox {
+  mail: MailAccount;
+  way_out: WayOut | null;
+}
+
+/** Where a mail's reader leaves broadcasts; null of a notice, for a receipt is no broadcast. */
+async function wayFor(way_out: WayOut | null): Promise<(delivery: Delivery) => Promise<string | null>> {
+  if (way_out === null) return async () => null;
+  const tokens = await tokensOf(way_out.key);
+  return async ({ kind, contact_id }) =>
+    isBroadcast(kind) && contact_id !== null
+      ? wayOutUrl(way_out.origin, await tokens.make({ contact_id, kind }))
+      : null;
+}
+
 /** Sends e-mail. A message's id is its name at Resend, so that what was sent before a crash is not sent again. */
-export const emailCourier: Courier<MailAccount> = {
+export const emailCourier: Courier<Postbox> = {
   channel: "email",
-  account: ({ mail }) => mail,
+  account: (settings) => (settings.mail === null ? null : { mail: settings.mail, way_out: wayOutOf(settings) }),
   // Only the local stack has another base, whose mail service counts nothing.
-  pace_ms: ({ api_base }) => (api_base === null ? pace_ms : null),
+  pace_ms: ({ mail }) => (mail.api_base === null ? pace_ms : null),
   calls: [lettersCall],
-  sender: (shift, account, batch) =>
-    correspondence(shift, "email", batch, ({ id }, to, { subject, text: body }) =>
-      sendMail(account, { id, to, subject, text: body }),
-    ),
+  sender: async (shift, { mail, way_out }, batch) => {
+    const urlFor = await wayFor(way_out);
+    return correspondence(shift, "email", batch, async (delivery, to, write) => {
+      const url = await urlFor(delivery);
+      const { subject, text: body } = write(url === null ? {} : { [wayOutWord]: url });
+      const headers = url === null ? undefined : headersOf(url);
+      await sendMail(mail, { id: delivery.id, to, subject, text: body, headers });
+    });
+  },
 };
 
 /** Writes to chats as the operator's bot. */
@@ -72,5 +99,5 @@ export const telegramCourier: Courier<TelegramAccount> = {
   account: ({ telegram }) => telegram,
   calls: [lettersCall],
   sender: (shift, account, batch) =>
-    correspondence(shift, "telegram", batch, (_, chat, letter) => sendText(account, chat, letter.text)),
+    correspondence(shift, "telegram", batch, (_, chat, write) => sendText(account, chat, write().text)),
 };

@@ -4,15 +4,17 @@ import { template } from "../../db/schema/messages.ts";
 import { permitted, read } from "../db/read.ts";
 import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
+import { settings } from "../env.ts";
 import type { AppContext } from "../http/context.ts";
 import type { Page } from "../http/pagination.ts";
 import { type Fault, invalid, Problem } from "../http/problem.ts";
 import { instant, utc } from "../http/time.ts";
 import { builtIn, builtInLanguages } from "./built-in.ts";
 import { channel } from "./contact-model.ts";
-import { houseKinds, kindOf } from "./kinds.ts";
+import { houseKinds, isBroadcast, kindOf } from "./kinds.ts";
 import { type Channel, longestBody, namesIn, namesOf, show, type Template, Unwritable, writeLetter } from "./letter.ts";
 import type { previewBody } from "./template-model.ts";
+import { wayOutOf, wayOutUrl, wayOutWord } from "./way-out.ts";
 
 const reading = { scope: "messages:read", workspace: null } as const;
 
@@ -103,9 +105,17 @@ function checked({ kind, channel: to }: Place, { subject, body }: Words): string
   return [...used].toSorted();
 }
 
+/** What the house has for a text whose data lack it: the link to leave broadcasts, here as nobody's. */
+function ownWords(c: AppContext, { kind, channel: to }: Place): Record<string, string> {
+  const way = isBroadcast(kind) && to === "email" ? wayOutOf(settings(c.env)) : null;
+  return way === null ? {} : { [wayOutWord]: wayOutUrl(way.origin, "…") };
+}
+
 /** What a kind says there from now on. */
 export async function putTemplate(c: AppContext, wish: Place & Words) {
-  const args = { ...wish, subject: wish.subject ?? null, variables: checked(wish, wish) };
+  const own = ownWords(c, wish);
+  const variables = checked(wish, wish).filter((name) => !Object.hasOwn(own, name));
+  const args = { ...wish, subject: wish.subject ?? null, variables };
   return write(c, { routine: putCall, args, scope: "messages:write", workspace: null });
 }
 
@@ -157,7 +167,13 @@ export async function previewLetter(c: AppContext, wish: z.infer<typeof previewB
     text = { language, subject: subject ?? null, body };
   }
   try {
-    const letter = writeLetter({ channel: to, kind, data, language, template: text });
+    const letter = writeLetter({
+      channel: to,
+      kind,
+      data: { ...ownWords(c, wish), ...data },
+      language,
+      template: text,
+    });
     const spoken = text?.language ?? builtIn(kind, language)?.language ?? language;
     return { language: spoken, subject: to === "email" ? letter.subject : null, text: letter.text };
   } catch (error) {

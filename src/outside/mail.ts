@@ -8,6 +8,8 @@ export interface Mail {
   to: string;
   subject: string;
   text: string;
+  /** Beside those that Resend writes. */
+  headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Resend counts by the day and the month too, and says no time then: nothing comes of asking before an hour has passed. */
@@ -19,7 +21,7 @@ const quotaRest_seconds = 3600;
  */
 export async function sendMail(
   account: MailAccount,
-  { id, to, subject, text }: Mail,
+  { id, to, subject, text, headers }: Mail,
   limits: Limits = {},
 ): Promise<void> {
   const init = {
@@ -31,7 +33,7 @@ export async function sendMail(
       // Resend refuses who does not say what he is.
       "User-Agent": "tollgate",
     },
-    body: JSON.stringify({ from: account.from, to: [to], subject, text }),
+    body: JSON.stringify({ from: account.from, to: [to], subject, text, headers }),
   };
   const answer = await askPeer(`${account.api_base ?? "https://api.resend.com"}/emails`, init, limits);
   const { status } = answer;

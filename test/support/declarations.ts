@@ -7,6 +7,7 @@ import { calls as ledger } from "../../src/ledger/store.ts";
 import { calls as broadcasts } from "../../src/messages/broadcasts.ts";
 import { calls as contacts } from "../../src/messages/contacts.ts";
 import { calls as messages } from "../../src/messages/store.ts";
+import { calls as unsubscribing } from "../../src/messages/unsubscribing.ts";
 import { calls as webhooks } from "../../src/messages/webhooks.ts";
 import { calls as templates } from "../../src/messages/templates.ts";
 import { calls as events } from "../../src/ops/events.ts";
@@ -35,6 +36,7 @@ const all: readonly Routine[] = [
   ...messages,
   ...webhooks,
   ...contacts,
+  ...unsubscribing,
   ...templates,
   ...broadcasts,
   ...ops,

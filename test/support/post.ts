@@ -25,6 +25,9 @@ export interface Post {
   mend(): Promise<void>;
 }
 
+/** Where the Worker is, as its mails say. */
+export const publicUrl = "https://tollgate.example";
+
 const couriers = ["email_outbox", "telegram_outbox"];
 
 /** `test` with a post of the file's own. */
@@ -35,6 +38,7 @@ export const test = inWorld
     const worker = await world.another({
       ...mail.bindings,
       ...telegram.bindings,
+      PUBLIC_URL: publicUrl,
       MAIL_API_BASE: await wires.to("peer", mail.url),
       TELEGRAM_API_BASE: await wires.to("peer", telegram.url),
       DATABASE_FETCH_ENDPOINT: await wires.to("database", world.bridge.url),

@@ -5,7 +5,7 @@ import type { RunningWorker } from "../world/worker.ts";
 import { oncePerRun } from "./once.ts";
 
 /** What the secrets of webhook endpoints are made from, in every test. */
-const webhookKey = Buffer.alloc(32, "tests").toString("base64");
+export const webhookKey = Buffer.alloc(32, "tests").toString("base64");
 
 /**
  * Runs the Worker against a bridge, with bindings besides. The first caller of the run builds the bundle that all of them

@@ -15,6 +15,7 @@ test("the bindings, parsed once for each env", () => {
     mail: null,
     telegram: null,
     checkout_origins: [],
+    public_url: null,
     provisioner: null,
     assets: null,
   });
@@ -93,6 +94,14 @@ test("origins that a checkout may lead to", () => {
   expect(settings(env).checkout_origins).toEqual(origins);
 });
 
+test("where a deployment is: https, and this machine on the local stack alone", () => {
+  const at = (PUBLIC_URL: string, more: object = {}) => settings({ DATABASE_URL, ...more, PUBLIC_URL }).public_url;
+  expect(at("https://tollgate.example/")).toBe("https://tollgate.example");
+  expect(at("")).toBeNull();
+  const local = { DATABASE_FETCH_ENDPOINT: "http://127.0.0.1:4444/sql" };
+  expect(at("http://127.0.0.1:8787", local)).toBe("http://127.0.0.1:8787");
+});
+
 test("what webhook secrets are made from: 32 bytes or more, in base64", () => {
   const bytes = new Uint8Array(32).fill(7);
   const WEBHOOK_SIGNING_KEY = btoa(String.fromCharCode(...bytes));
@@ -118,6 +127,11 @@ test.each([
   { CHECKOUT_ORIGINS: "https://user:secret@app.example" },
   { CHECKOUT_ORIGINS: "https://app.example,,secret" },
   { CHECKOUT_ORIGINS: "*" },
+  { PUBLIC_URL: "http://secret.example" },
+  { PUBLIC_URL: "http://127.0.0.1:8787" },
+  { PUBLIC_URL: "https://tollgate.example/_secret" },
+  { PUBLIC_URL: "https://user:_secret@tollgate.example" },
+  { PUBLIC_URL: "tollgate.secret.example" },
   { MAIL_API_KEY: "secret." },
   { MAIL_API_KEY: "re_secret", MAIL_FROM: "nobody at all" },
   { MAIL_API_KEY: "re_secret", MAIL_FROM: "Acme <hello@secret.example>\nBcc: x@secret.example" },

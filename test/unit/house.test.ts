@@ -72,7 +72,8 @@ test("only src/outside/stripe knows Stripe's package, and only when it is used",
 });
 
 test("only src/env names a binding", () => {
-  const bindings = /\b(?:DATABASE_[A-Z_]+|STRIPE_[A-Z_]+|BTCPAY_[A-Z_]+|WEBHOOK_[A-Z_]+|ASSETS)\b|\benv\.[A-Z]/;
+  const bindings =
+    /\b(?:DATABASE_[A-Z_]+|STRIPE_[A-Z_]+|BTCPAY_[A-Z_]+|WEBHOOK_[A-Z_]+|PUBLIC_URL|ASSETS)\b|\benv\.[A-Z]/;
   const readers = files.filter((file) => bindings.test(textOf(file)));
   expect(readers).toContain("src/env.ts");
   for (const file of readers) expect(file).toMatch(/^src\/env(?:\/\w+)?\.ts$/);

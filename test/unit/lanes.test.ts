@@ -14,6 +14,7 @@ const settings: Settings = {
   webhook_key: null,
   local: true,
   checkout_origins: [],
+  public_url: null,
   provisioner: null,
   mail: null,
   telegram: null,

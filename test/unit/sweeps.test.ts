@@ -10,6 +10,7 @@ const settings: Settings = {
   webhook_key: null,
   local: true,
   checkout_origins: [],
+  public_url: null,
   provisioner: null,
   mail: null,
   telegram: null,

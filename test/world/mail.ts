@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { type Peer, type PeerAnswer, type PeerRequest, startPeer } from "./peer.ts";
 
 /** A mail that somebody would have. */
@@ -8,6 +9,8 @@ export interface SentMail {
   to: string;
   subject: string;
   text: string;
+  /** What it was to have beside the usual headers. */
+  headers?: Record<string, string>;
 }
 
 /** Resend in miniature: what it has taken, once for each name. */
@@ -18,6 +21,8 @@ export interface MailService extends Peer {
   /** What a Worker is to be bound to. */
   readonly bindings: Readonly<Record<string, string>>;
 }
+
+const lines = z.record(z.string().regex(/^[A-Za-z-]+$/), z.string().regex(/^[ -~]{1,900}$/));
 
 const apiKey = "re_miniature_1";
 
@@ -43,7 +48,7 @@ export async function startMail({ port = 0 }: { port?: number } = {}): Promise<M
       return failure(409, "invalid_idempotent_request", "The key was used with another body");
     }
     if (known !== undefined) return { status: 200, body: { id: known.id } };
-    const { from, to, subject, text }: Record<string, unknown> = JSON.parse(request.text);
+    const { from, to, subject, text, headers }: Record<string, unknown> = JSON.parse(request.text);
     const [address]: unknown[] = Array.isArray(to) ? to : [to];
     const all = [from, address, subject, text];
     if (!all.every((one) => typeof one === "string" && one !== "")) {
@@ -52,11 +57,20 @@ export async function startMail({ port = 0 }: { port?: number } = {}): Promise<M
     if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(String(address)) || refused.has(String(address))) {
       return failure(422, "validation_error", `Invalid \`to\` field: ${String(address)}`);
     }
+    const more = headersOf(headers);
+    if (more === null) return failure(422, "validation_error", "The `headers` field must be of texts, a line each");
     const id = `mail-${mails.length + 1}`;
     if (key !== "") taken.set(key, { said: request.text, id });
-    mails.push({ key, from: String(from), to: String(address), subject: String(subject), text: String(text) });
+    mails.push({ key, from: String(from), to: String(address), subject: String(subject), text: String(text), ...more });
     return { status: 200, body: { id } };
   }
+}
+
+/** Those of a mail; null where it cannot have them. */
+function headersOf(headers: unknown): { headers?: Record<string, string> } | null {
+  if (headers === undefined) return {};
+  const { data } = lines.safeParse(headers);
+  return data === undefined ? null : { headers: data };
 }
 
 function failure(statusCode: number, name: string, message: string): PeerAnswer {

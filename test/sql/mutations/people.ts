@@ -110,6 +110,20 @@ export const people: Mutation[] = [
     },
   },
   {
+    guard: "D13 who leaves broadcasts twice has left once",
+    routine: "messages.unsubscribe",
+    changes: [["and messages.wants(c.opt_outs, 'broadcast.*')", ""]],
+    probe: async (lab) => {
+      const contact_id = await newContact(lab.db, { opt_outs: ["reminder"] });
+      const leave = () => call(lab.db, "messages.unsubscribe", { contact_id, kind: "broadcast.x" });
+      expect(await leave()).toMatchObject({ changed: true });
+      expect(await leave()).toMatchObject({ changed: false });
+      const left = await rows(lab.db, "select opt_outs from messages.contact where id = $1", [contact_id]);
+      expect(left).toEqual([{ opt_outs: ["reminder", "broadcast.*"] }]);
+      expect(await rows(lab.db, "select from ops.audit where actor = 'contact:' || $1", [contact_id])).toHaveLength(1);
+    },
+  },
+  {
     guard: "a notice that cannot be read is parked alone",
     routine: "messages.notices",
     changes: [["if ops.is_passing(sqlstate) then", "if true then"]],

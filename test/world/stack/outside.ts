@@ -103,6 +103,7 @@ export async function startOutside({ directory, diary, reset, workerUrl }: Outsi
         ...provisioner.bindings,
         ...mail.bindings,
         ...telegram.bindings,
+        PUBLIC_URL: workerUrl,
         WEBHOOK_SIGNING_KEY: fs.readFileSync(keyFile, "utf8"),
         BTCPAY_URL: btcpay.url,
         BTCPAY_API_KEY: btcpay.api_key,
