@@ -8,7 +8,7 @@ import { encodeCursor } from "../http/pagination.ts";
 import { Problem } from "../http/problem.ts";
 import { Refused, Unavailable } from "../outside/peer.ts";
 import { openProvisioner } from "../outside/provisioner/open.ts";
-import type { Listing } from "../outside/provisioner/provisioner.ts";
+import type { Listing, Provisioner } from "../outside/provisioner/provisioner.ts";
 import { pageOfKeys } from "./reconcile.ts";
 
 const reading = { scope: "access:read", workspace: null };
@@ -65,9 +65,22 @@ async function listed(c: AppContext, after: string | null): Promise<Listing> {
   const { provisioner } = settings(c.env);
   if (provisioner === null) throw new Problem("misconfigured", {}, { cause: new Error("there is no provisioner") });
   try {
-    return await openProvisioner(provisioner).list(after, pageOfKeys);
+    return await firstKeys(openProvisioner(provisioner), after);
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Unavailable)) throw error;
     throw new Problem("provisioner_unavailable", { detail: error.message, retry_after: 5 }, { cause: error });
   }
+}
+
+/** Of parts without a key, for one who asks; each is some requests of the provisioner's. */
+const mostParts = 100;
+
+/** A page leads on by its last key alone: parts that have none are read on. */
+async function firstKeys(provisioner: Provisioner, after: string | null): Promise<Listing> {
+  let listing = await provisioner.list(after, pageOfKeys);
+  for (let parts = 1; listing.next !== null && listing.keys.length + listing.shut.length === 0; parts += 1) {
+    if (parts === mostParts) throw new Unavailable("it has too much between two keys");
+    listing = await provisioner.list(after, pageOfKeys, listing.place);
+  }
+  return listing;
 }

@@ -32,6 +32,14 @@ const removeStraysCall = routine({
 
 const name = "provisioner_reconcile";
 
+/** Where a pass goes on is kept as the last key, and the provisioner's own place where it has one. */
+const positionOf = (after: string, place: string | undefined) => (place === undefined ? after : `${after} ${place}`);
+
+function placeOf(position: string | null): { after: string | null; place: string | undefined } {
+  const [after = null, ...place] = position?.split(" ") ?? [];
+  return { after, place: place.length === 0 ? undefined : place.join(" ") };
+}
+
 /**
  * What the provisioner has is held against the rows, page by page, in the order of the keys. What is missing there is added again; what
  * nobody here knows is counted, and when the list was read to its end, that which two passes saw is removed. A page that cannot
@@ -42,18 +50,22 @@ async function reconcile(shift: Shift, account: ProvisionerAccount): Promise<Don
   const provisioner = openProvisioner(account);
   const pass = { name, overlap: "0", furthest: "1 day", lost: null };
   const { until: listed_at, position } = await shift.call(openCursorCall, pass);
-  let after = position;
+  let { after, place } = placeOf(position);
   while (!shift.over()) {
-    const from = after;
-    const { keys, shut, next } = await shift.ask(() => provisioner.list(from, pageOfKeys));
-    let more = true;
-    while (more) {
-      if (shift.over()) return done;
+    const [from, at] = [after, place];
+    const { keys, shut, next, place: goesOn } = await shift.ask(() => provisioner.list(from, pageOfKeys, at));
+    // What was read is held against the rows, however long that took: another run would read it again, and be as late.
+    for (let more = true; more;) {
       const part = { after, until: next, keys, shut, listed_at, batch: pageOfKeys };
       const { added, reached, more: cutOff } = await shift.call(reconcileCall, part);
       done.processed += added;
       [after, more] = [reached, cutOff];
-      if (after !== null) await shift.call(moveCursorCall, { name, position: after, done: false, until: listed_at });
+      // Within a part, the provisioner's own place is another.
+      place = cutOff ? undefined : goesOn;
+      if (after !== null) {
+        await shift.call(moveCursorCall, { name, position: positionOf(after, place), done: false, until: listed_at });
+      }
+      if (more && shift.over()) return done;
     }
     if (next === null) {
       done.more = await finish(shift, listed_at, done);
@@ -66,11 +78,11 @@ async function reconcile(shift: Shift, account: ProvisionerAccount): Promise<Don
 /** The list was read to its end. Answers whether something is left to do for this pass. */
 async function finish(shift: Shift, listed_at: string, done: Done): Promise<boolean> {
   for (let more = true; more;) {
-    // The cursor stays where it is: the next run comes here by the last page again.
-    if (shift.over()) return true;
     const strays = await shift.call(removeStraysCall, { listed_at });
     done.processed += strays.removing;
     more = strays.more;
+    // The cursor stays where it is: the next run comes here by the last part again.
+    if (more && shift.over()) return true;
   }
   await shift.call(moveCursorCall, { name, position: null, done: true, until: listed_at });
   return false;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect } from "vitest";
-import { Api } from "../support/api.ts";
+import { type Api, textOf } from "../support/api.ts";
 import { type Doorkeeper, outbox, reconcile, testAt } from "../support/doorkeeper.ts";
 import { rows } from "../support/scenario.ts";
 import type { Behaviour } from "../world/peer.ts";
@@ -148,3 +148,37 @@ describe("whoever has strays removed", () => {
     expect([said.status, said.body]).toEqual([200, { strays: 0, approved_until: null }]);
   });
 });
+
+const atPanel = testAt("marzban");
+
+atPanel(
+  "D10 a panel with many other people's users is read in parts, and another run goes on between them",
+  async ({ door }) => {
+    const [first, last] = ["10000000-0000-4000-8000-000000000000", "f0000000-0000-4000-8000-000000000000"];
+    for (const key of [first, last]) door.have(key);
+    if (!("users" in door.peer)) throw new Error("it is no panel");
+    for (let i = 10_000; i < 12_600; i += 1) door.peer.make(`bob_${i}`);
+    const seen = () => rows(door.db, "select key from access.stray order by key");
+    const listed = () => door.peer.requests.filter(({ path: of }) => of === "/api/users");
+    let lists = 0;
+    // The first page has a key; the next five have none, and are a part.
+    door.peer.behave("error", 1, ({ path: of }) => of === "/api/users" && (lists += 1) === 9);
+    expect(await door.sweep(reconcile)).toMatchObject([{ error: expect.stringContaining("answered 500") }]);
+    expect(await seen()).toEqual([{ key: first }]);
+    expect(await rows(door.db, "select position from ops.cursor where name = $1", [reconcile])).toEqual([
+      { position: `${first} ${6 * 199} bob_${10_000 + 6 * 199 - 1}` },
+    ]);
+    const before = listed().length;
+    expect(await door.sweep(reconcile)).toMatchObject([{ error: null, more: false }]);
+    expect(await seen()).toEqual([{ key: first }, { key: last }]);
+    expect(listed()[before]?.query.get("offset")).toBe(String(6 * 199));
+    expect(listed().length - before).toBe(Math.ceil((2602 - 6 * 199) / 199));
+    // A person who looks is shown no page that has nothing.
+    const page = await door.api.get("/v1/provisioner/reconcile");
+    expect(page.body).toMatchObject({ data: [{ key: first }], listed: 1 });
+    const rest = await door.api.get(`/v1/provisioner/reconcile?cursor=${textOf(page, "next_cursor")}`);
+    expect(rest.body).toMatchObject({ data: [{ key: last }], listed: 1, next_cursor: null });
+    door.peer.users.clear();
+    await door.sweep(reconcile);
+  },
+);

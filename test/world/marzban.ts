@@ -22,6 +22,8 @@ export interface PanelMiniature extends Peer {
   history: Omit<Deed, "message">[];
   /** Answers instead of it, but for a login; null: itself. */
   answers: ((request: PeerRequest) => PeerAnswer) | null;
+  /** How its database sorts names: SQLite's knows no case, MySQL's goes by bytes. */
+  order: "nocase" | "bytes";
   /** Whoever is logged in is so no longer. */
   logOut(): void;
   /** Makes a user as a person does, who knows nothing of us. */
@@ -93,7 +95,8 @@ export async function startPanel({ port = 0, password = "secret" } = {}): Promis
   const list = (query: URLSearchParams): PeerAnswer => {
     const all = [...users.values()];
     if (query.get("sort") === "username") {
-      all.sort((a, b) => (a.username.toLowerCase() < b.username.toLowerCase() ? -1 : 1));
+      const sorted = (of: PanelUser) => (miniature.order === "nocase" ? of.username.toLowerCase() : of.username);
+      all.sort((a, b) => (sorted(a) < sorted(b) ? -1 : 1));
     }
     const [offset, limit] = [Number(query.get("offset") ?? 0), Number(query.get("limit") ?? 0)];
     return {
@@ -132,6 +135,7 @@ export async function startPanel({ port = 0, password = "secret" } = {}): Promis
     users,
     history,
     answers: null,
+    order: "nocase" as const,
     logOut: () => tokens.clear(),
     make: (username: string, more?: Partial<PanelUser>) => void make(username, more),
   });

@@ -12,8 +12,12 @@ const note = "tollgate";
 /** A user brings all links of his along, some kilobytes. */
 const pageOfUsers = 200;
 const pageBytes = 4_194_304;
-/** Of one part: far more than its search and other people's users between ours take. */
-const mostPages = 1000;
+/** Of other people's users, a part reads so many pages, and the next one goes on there: a sweep looks at its budget between them. */
+const pagesOfPart = 5;
+/** Of one part, its search and the way back among it: both halve or double what they step over. */
+const mostPages = 100;
+/** Before every key: none of ours was seen yet. */
+const beforeAll = "00000000-0000-0000-0000-000000000000";
 /** An addition asks five times at most: its message's lease outlives them. */
 const timeout_ms = 10_000;
 
@@ -29,18 +33,21 @@ const users = z.object({ users: z.array(user), total: z.int().min(0) });
 
 type User = z.infer<typeof user>;
 
-/** Where the last part ended: how many rows there were before its last one, and the names on it. */
+/** Where a part ended: how many rows there were before its last one, and the name on it. */
 interface Place {
-  after: string;
   offset: number;
-  seen: ReadonlySet<string>;
+  last: string | null;
+}
+
+function placeOf(text: string | undefined): Place | null {
+  const [, offset, last] = /^(\d{1,15}) (\S+)$/.exec(text ?? "") ?? [];
+  return offset === undefined || last === undefined ? null : { offset: Number(offset), last };
 }
 
 /** A VPN panel's users as keys. One object is for one run: it logs in once, and again when its token is no longer taken. */
 export class Marzban implements Provisioner {
   readonly #panel: MarzbanPanel;
   #token: Promise<string> | null = null;
-  #place: Place | null = null;
 
   constructor(panel: MarzbanPanel) {
     this.#panel = panel;
@@ -68,18 +75,17 @@ export class Marzban implements Provisioner {
    * The panel pages by offset: what is removed meanwhile moves the rest forward, and a page would be left out. So a page counts only
    * if it begins within what was seen already, by names that are sorted; if not, it is looked for further back.
    */
-  async list(after: string | null, limit: number): Promise<Listing> {
+  async list(after: string | null, limit: number, place?: string): Promise<Listing> {
     const size = Math.max(2, Math.min(limit, pageOfUsers));
-    let { offset, seen }: Omit<Place, "after"> =
-      after === null
-        ? { offset: 0, seen: new Set<string>() }
-        : this.#place?.after === after
-          ? this.#place
-          : { offset: await this.#search(nameOf(after), size), seen: new Set<string>() };
+    let { offset, last } = placeOf(place) ?? {
+      offset: after === null ? 0 : await this.#search(nameOf(after), size),
+      last: null,
+    };
+    let pages = 0;
     for (let [asked, back] = [0, size]; asked < mostPages; asked += 1) {
       const page = await this.#page(offset, size);
       const known = page.users.some(
-        (one) => seen.has(one.username) || (after !== null && (keyOfUser(one) ?? "z") <= after),
+        (one) => one.username === last || (after !== null && (keyOfUser(one) ?? "z") <= after),
       );
       if (offset > 0 && !known) {
         offset = Math.max(0, offset - back);
@@ -88,15 +94,15 @@ export class Marzban implements Provisioner {
       }
       back = size;
       const { keys, shut } = ours(page.users, after);
-      const last = page.users.at(-1)?.username ?? "";
-      const all = offset + page.users.length >= page.total || pastAll(last);
-      if (all) return { keys, shut, next: null };
+      last = page.users.at(-1)?.username ?? "";
+      if (offset + page.users.length >= page.total || pastAll(page.users)) {
+        return { keys, shut, next: null };
+      }
       offset += page.users.length - 1;
-      seen = new Set(page.users.map(({ username }) => username));
+      pages += 1;
       const next = [...keys, ...shut].toSorted().at(-1);
-      if (next === undefined) continue;
-      this.#place = { after: next, offset, seen };
-      return { keys, shut, next };
+      if (next === undefined && pages < pagesOfPart) continue;
+      return { keys, shut, next: next ?? after ?? beforeAll, place: `${offset} ${last}` };
     }
     throw new Unavailable("the panel's list moves faster than it can be read");
   }
@@ -117,7 +123,8 @@ export class Marzban implements Provisioner {
     const answer = await this.#ask("GET", `/api/users?offset=${offset}&limit=${limit}&sort=username`);
     demandOk(answer);
     const page = read(users, answer);
-    if (page.users.length > limit || (page.users.length === 0 && offset < page.total)) {
+    // One row of several would lead nowhere: a page begins with the last row of the one before.
+    if (page.users.length > limit || page.users.length < Math.min(limit, 2, page.total - offset)) {
       throw new Unavailable("the panel does not page as it was asked to");
     }
     return page;
@@ -180,8 +187,15 @@ function ours(page: readonly User[], after: string | null): { keys: string[]; sh
   };
 }
 
-/** Our names are hexadecimal: in whatever order a panel's database has letters, nobody comes after one who begins with a later one. */
-const pastAll = (username: string) => /^[g-z]/i.test(username);
+/**
+ * Our names are hexadecimal, in small letters: on a sorted page that ends with a later letter, none comes after it. Where that is a capital,
+ * it must come after a small one: MySQL has capitals before all small letters (`utf8mb4_bin`, as the panel has its names there), and
+ * SQLite among them.
+ */
+function pastAll(page: readonly User[]): boolean {
+  const last = page.at(-1)?.username ?? "";
+  return /^[g-z]/.test(last) || (/^[G-Z]/.test(last) && page.some(({ username }) => /^[a-z]/.test(username)));
+}
 
 const keyOfUser = (one: User) => (one.note === note ? keyOf(one.username) : null);
 

@@ -20,8 +20,10 @@ export interface Listing {
   keys: string[];
   /** Those that are there and let nobody in: somebody disabled them. */
   shut: string[];
-  /** The last key of this part, after which the next one begins; null at the end. */
+  /** Up to which key this part says all: after it the next one begins. Null at the end. */
   next: string | null;
+  /** Where the next part begins in the provisioner's own list, in its own words; without it, `next` says enough. */
+  place?: string;
 }
 
 /**
@@ -33,6 +35,9 @@ export interface Provisioner {
   add(addition: Addition): Promise<void>;
   /** The key is not there. */
   remove(removal: Removal): Promise<void>;
-  /** The first keys after one (null: from the beginning): all that there are up to the last of them, `limit` at most. */
-  list(after: string | null, limit: number): Promise<Listing>;
+  /**
+   * The first keys after one (null: from the beginning): all that there are up to the last of them, `limit` at most. `place` is what the part
+   * before said, in this run or in another. A part may be without a key, and `next` be where it began: then only `place` leads on.
+   */
+  list(after: string | null, limit: number, place?: string): Promise<Listing>;
 }
