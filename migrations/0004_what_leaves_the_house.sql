@@ -771,6 +771,35 @@ end
 $$;
 revoke all on function "billing"."lapse_due"(uuid[]) from public, tollgate_worker;
 
+-- @routine billing.note_owing
+-- billing.note_owing: at this moment the subscription owed something, or owed nothing. The grace begins with the first moment since
+-- nothing was owed: it is reckoned from what was told, and ends the same in whatever order and how often that is told.
+--   But for a second that tells of both: who looked at the provider while it owed remembers when (billing.owes_since).
+-- Locks: the caller holds the workspace's row; then the subscription. Callers: billing.apply_subscription, billing.write_state
+create or replace function billing.note_owing(id uuid, status text, told_of timestamptz)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select s.healthy_at, s.owing into strict v_row from billing.subscription s where s.id = note_owing.id;
+  if note_owing.status not in ('past_due', 'unpaid') then
+    v_row.healthy_at := greatest(v_row.healthy_at, note_owing.told_of);
+  elsif not note_owing.told_of = any (v_row.owing) then
+    v_row.owing := v_row.owing || note_owing.told_of;
+  end if;
+  v_row.owing := array(
+    select x.at from unnest(v_row.owing) x(at) where (x.at > v_row.healthy_at) is not false order by x.at);
+  update billing.subscription s
+     set healthy_at = v_row.healthy_at, owing = v_row.owing,
+         past_due_since = case when s.state in ('past_due', 'unpaid')
+           then billing.owes_since(v_row.owing, v_row.healthy_at, s.past_due_since) end
+   where s.id = note_owing.id and (s.healthy_at, s.owing) is distinct from (v_row.healthy_at, v_row.owing);
+end
+$$;
+revoke all on function "billing"."note_owing"(uuid, text, timestamptz) from public, tollgate_worker;
+
 -- @routine billing.notice_holds
 -- billing.notice_holds: is what a notice says of a subscription still so? Asked when it is handed to contacts, and again when it is sent.
 -- That a period or a trial ends is said while it is the current one, ends or renews as it was said, and until the next notice of it is
@@ -813,6 +842,23 @@ begin
 end
 $$;
 revoke all on function "billing"."notice_holds"(text, jsonb) from public, tollgate_worker;
+
+-- @routine billing.owes_since
+-- billing.owes_since: since when a subscription in a state that owes has done so: the first moment that was told after the last at which it
+-- owed nothing, or `known`, its past_due_since, where that is earlier and after it, too. Events have whole seconds: where one told of both
+-- no moment of it is left, and what is known is when the provider was looked at; the next event that owes does not begin the grace anew.
+-- Null where nothing was told or known. Callers: billing.note_owing, billing.write_state
+create or replace function billing.owes_since(owing timestamptz[], healthy_at timestamptz, known timestamptz)
+  returns timestamptz
+  language plpgsql immutable security definer set search_path = ''
+as $$
+begin
+  return coalesce(
+    least(owes_since.owing[1], case when (owes_since.known > owes_since.healthy_at) is not false then owes_since.known end),
+    owes_since.known);
+end
+$$;
+revoke all on function "billing"."owes_since"(timestamptz[], timestamptz, timestamptz) from public, tollgate_worker;
 
 -- @routine billing.set_lapse
 -- billing.set_lapse: trigger function: of a subscription that a provider collects, when its customer is let in no more if nothing is paid: at
@@ -954,6 +1000,94 @@ begin
 end
 $$;
 revoke all on function "billing"."tell_subscriptions"() from public, tollgate_worker;
+
+-- @routine billing.write_state
+-- billing.write_state: a subscription becomes what the provider says of it, and what follows from that is done.
+-- `seen_at`, `seen_rank`: the event's time and rank (null: it was fetched); `synced_at`: our time before it was fetched.
+-- When it ends, what its plan had given and nobody has spent ends with it (pools subscription and rollover), once.
+-- Locks: the caller holds the workspace's row; then the subscription, and what follows. Waits for (TG010): the price.
+-- Callers: billing.apply_subscription, billing.sync_subscription
+create or replace function billing.write_state(
+  id uuid,
+  fact jsonb,
+  seen_at timestamptz,
+  seen_rank integer,
+  synced_at timestamptz,
+  caused_by text
+)
+  returns void
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_status text := case when write_state.fact ->> 'event' = 'deleted' then 'canceled' else write_state.fact ->> 'status' end;
+  v_over boolean := v_status in ('canceled', 'incomplete_expired');
+  v_at timestamptz := coalesce(write_state.seen_at, write_state.synced_at);
+  v_price record;
+  v_next uuid;
+  v_row record;
+begin
+  select p.id, p.plan_id into v_price from billing.price p where p.provider_id = write_state.fact ->> 'price';
+  if not found and not v_over then
+    perform ops.wait_for('price:' || coalesce(write_state.fact ->> 'price', ''));
+  end if;
+  select p.id into v_next from billing.price p where p.provider_id = write_state.fact ->> 'next_price';
+  update billing.subscription s
+     set state = v_status,
+         plan_id = coalesce(v_price.plan_id, s.plan_id),
+         price_id = coalesce(v_price.id, s.price_id),
+         quantity = coalesce((write_state.fact ->> 'quantity')::integer, 1),
+         current_period_start = billing.second_of(write_state.fact, 'current_period_start'),
+         current_period_end = billing.second_of(write_state.fact, 'current_period_end'),
+         trial_end = billing.second_of(write_state.fact, 'trial_end'),
+         cancel_at = billing.second_of(write_state.fact, 'cancel_at'),
+         canceled_at = billing.second_of(write_state.fact, 'canceled_at'),
+         ended_at = case when v_over then coalesce(billing.second_of(write_state.fact, 'ended_at'), v_at) end,
+         schedule_id = write_state.fact ->> 'schedule',
+         -- An event names the schedule and not what it will do: whoever fetches it knows.
+         next_price_id = case when write_state.fact ->> 'schedule' is null then null
+           when write_state.fact ? 'next_price' then v_next else s.next_price_id end,
+         next_price_at = case when write_state.fact ->> 'schedule' is null then null
+           when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
+           else s.next_price_at end,
+         past_due_since = case when v_status in ('past_due', 'unpaid')
+           then coalesce(billing.owes_since(s.owing, s.healthy_at, s.past_due_since), v_at) end,
+         seen_at = greatest(s.seen_at, write_state.seen_at),
+         seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
+           then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,
+         lived = s.lived or v_status not in ('incomplete', 'incomplete_expired', 'canceled'),
+         synced_at = greatest(s.synced_at, write_state.synced_at),
+         sync_due_at = case when v_over then null
+           when write_state.synced_at is not null then null
+           when write_state.fact ->> 'schedule' is distinct from s.schedule_id then ops.now()
+           -- Made provisionally, and told now.
+           when s.seen_at is null then null
+           else s.sync_due_at end,
+         sync_token = null,
+         sync_attempts = 0
+   where s.id = write_state.id
+  returning s.workspace_id, s.provider_id, s.superseded_by, old.renewed_from into strict v_row;
+  if v_over and v_row.superseded_by is null and v_row.renewed_from is not null then
+    perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'subscription', amount => 0,
+      expires_at => null, reason => 'the subscription has ended', idempotency_key => 'tg:ended:' || write_state.id,
+      caused_by => write_state.caused_by);
+    perform ledger.reset(owner_id => v_row.workspace_id, unit => 'credit', pool => 'rollover', amount => 0,
+      expires_at => null, reason => 'the subscription has ended',
+      idempotency_key => 'tg:ended:' || write_state.id || ':rollover', caused_by => write_state.caused_by);
+  end if;
+  if v_over then
+    -- What its invoices wait for comes no more.
+    perform billing.give_waiting(write_state.id, write_state.caused_by);
+  else
+    -- Events have whole seconds: one of the second in which it was fetched may tell of its later half.
+    perform billing.note_owing(write_state.id, v_status, date_trunc('second', v_at)
+      - case when write_state.seen_at is null and v_status not in ('past_due', 'unpaid')
+          then interval '1 microsecond' else interval '0' end);
+  end if;
+  perform billing.choose_live(v_row.workspace_id, write_state.caused_by);
+  perform billing.follow(v_row.workspace_id);
+end
+$$;
+revoke all on function "billing"."write_state"(uuid, jsonb, timestamptz, integer, timestamptz, text) from public, tollgate_worker;
 
 -- @routine ledger.adjust
 -- ledger.adjust: an operator's correction: `amount` above zero gives (pool `adjustment`), below zero takes.

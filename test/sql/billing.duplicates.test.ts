@@ -20,10 +20,8 @@ async function twice(db: Db, { paid = true } = {}) {
     const plan = await till.plan({ included_credits: 20 + 30 * i, seats: n });
     const id = `sub_${i + 1}_${name}`;
     const fact = (more: Record<string, unknown> = {}): Fact => subscriptionFact(of, id, plan.price, more);
-    const tell = async (ago: number, more: Record<string, unknown> = {}) => {
-      const [row] = await rows<{ at: number }>(db, "select floor(extract(epoch from ops.now()))::int8 as at");
-      return till.send("x", fact(more), (row?.at ?? 0) - ago);
-    };
+    const tell = async (ago: number, more: Record<string, unknown> = {}) =>
+      till.send("x", fact(more), (await till.second()) - ago);
     const invoice = invoiceFact(of, id, plan.price, { billing_reason: "subscription_create" });
     made.push({ id, fact, tell, invoice });
   }

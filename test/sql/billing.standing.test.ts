@@ -18,7 +18,7 @@ async function subscribed(db: Db, plan: Offer, more: Record<string, unknown> = {
   const id = `sub_${crypto.randomUUID()}`;
   const fact = (wish: Record<string, unknown> = {}): Fact => subscriptionFact(of, id, plan.price, { ...more, ...wish });
   const tell = async (ago: number, wish: Record<string, unknown> = {}) =>
-    till.send("customer.subscription.updated", fact(wish), (await now(db)) - ago);
+    till.send("customer.subscription.updated", fact(wish), (await till.second()) - ago);
   const limit = async (unit: string) => (await new Account(db, { owner: of.workspace, unit }).sums())[0];
   const row = async () => {
     const [found] = await rows<{ id: string; version: number; state: string; quantity: number; due: boolean }>(
@@ -322,4 +322,43 @@ test("a state that was fetched for an old event is not dated to that event: nobo
   expect(await access()).toBeNull();
   await advance(db, "8 days");
   expect(await access()).toBe("past_due");
+});
+
+test("B2 a second that tells of both, and was looked at: what is told later does not begin the grace anew", async ({
+  db,
+}) => {
+  const { till, fact, tell, row, access } = await subscribed(db, await new Till(db).plan({ grace_days: 7 }));
+  await tell(90, { event: "created" });
+  const at = await till.second();
+  await till.send("x", fact(), at);
+  expect(await till.send("x", fact({ status: "past_due" }), at)).toMatchObject({ outcome: "tie" });
+  const { id, version } = await row();
+  const since = async () => {
+    const [found] = await rows<{ since: string | null }>(
+      db,
+      "select extract(epoch from past_due_since)::float8 as since from billing.subscription where id = $1",
+      [id],
+    );
+    return found?.since;
+  };
+  // Looked at in that very second.
+  const asked = { id, generation: version, asked_at: new Date(at * 1000 + 90).toISOString() };
+  await call(db, "billing.sync_subscription", { ...asked, fact: JSON.stringify(fact({ status: "past_due" })) });
+  expect(await since()).toBe(at + 0.09);
+  await advance(db, "6 days");
+  await tell(0, { status: "past_due" });
+  expect(await since()).toBe(at + 0.09);
+  await advance(db, "2 hours");
+  await tell(0, { status: "unpaid" });
+  expect(await since()).toBe(at + 0.09);
+  expect(await access()).toBeNull();
+  await advance(db, "1 day");
+  expect(await access()).toBe("unpaid");
+  // Owing nothing ends it: who owes again has the whole grace.
+  await tell(0);
+  expect(await since()).toBeNull();
+  await advance(db, "1 hour");
+  await tell(0, { status: "past_due" });
+  expect(await since()).toBe(await till.second());
+  expect(await access()).toBeNull();
 });

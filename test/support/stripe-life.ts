@@ -83,14 +83,20 @@ export class StripeLife {
     return this.#over ? {} : creditsOf(this.paid, rollover_cap);
   }
 
-  /** Since when it owes, as far as whole seconds say: null when a second said both. */
-  get owesSince(): number | null {
+  /**
+   * Since when it owes, as far as whole seconds say: null when only one that said both does. Where it owes since such a second, who looked
+   * at it meanwhile may know more: not before `earliest`.
+   */
+  get owesSince(): { earliest: number; latest: number } | null {
     const states = this.told.flatMap(({ created, fact }) =>
       fact.kind === "subscription" ? [{ created, owes: owing.has(String(fact["status"])) }] : [],
     );
     const healthy = Math.max(0, ...states.filter(({ owes }) => !owes).map(({ created }) => created));
     const since = states.filter(({ created, owes }) => owes && created > healthy).map(({ created }) => created);
-    return since.length === 0 ? null : Math.min(...since);
+    if (since.length === 0) return null;
+    const latest = Math.min(...since);
+    const saidBoth = states.some(({ created, owes }) => owes && created === healthy);
+    return { earliest: saidBoth ? healthy : latest, latest };
   }
 
   /** It is bought: by a checkout's session, whose purchase is ours. */

@@ -51,6 +51,8 @@ export interface Customer {
 /** A shop without a Worker: plans and packs as the provider knows them, customers, and events handed to the inbox itself. */
 export class Till {
   readonly db: Db;
+  /** When it was first asked for the second, in real time. */
+  #real: number | null = null;
 
   constructor(db: Db) {
     this.db = db;
@@ -136,6 +138,23 @@ export class Till {
       expires_at: new Date(Date.now() + 23 * 3_600_000).toISOString(),
     });
     return { purchase: purchase.id, session };
+  }
+
+  /**
+   * The second in which it is. It goes on as the clock is moved, and not by itself: what a test tells in one second has been told in one,
+   * however long the machine took.
+   */
+  async second(): Promise<number> {
+    const [row] = await rows<{ real: number; at: number }>(
+      this.db,
+      `select r.real, floor(extract(epoch from to_timestamp(r.real) + c.clock_offset))::int8 as at
+         from ops.clock c
+        cross join lateral (select coalesce($1::int8, floor(extract(epoch from clock_timestamp()))::int8) as real) r`,
+      [this.#real],
+    );
+    if (row === undefined) throw new Error("there is no clock");
+    this.#real = row.real;
+    return row.at;
   }
 
   /** An event with a new id. */

@@ -45,7 +45,8 @@ begin
          next_price_at = case when write_state.fact ->> 'schedule' is null then null
            when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
            else s.next_price_at end,
-         past_due_since = case when v_status in ('past_due', 'unpaid') then coalesce(s.owing[1], s.past_due_since, v_at) end,
+         past_due_since = case when v_status in ('past_due', 'unpaid')
+           then coalesce(billing.owes_since(s.owing, s.healthy_at, s.past_due_since), v_at) end,
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,

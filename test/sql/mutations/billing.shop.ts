@@ -39,8 +39,7 @@ export class Told {
 
   /** An event of so many seconds ago. */
   async tell(ago: number, more: Record<string, unknown> = {}) {
-    const [row] = await rows<{ at: number }>(this.till.db, "select floor(extract(epoch from ops.now()))::int8 as at");
-    return this.till.send("x", this.fact(more), (row?.at ?? 0) - ago);
+    return this.till.send("x", this.fact(more), (await this.till.second()) - ago);
   }
 
   /** Its nth period of thirty days, paid. */

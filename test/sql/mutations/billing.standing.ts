@@ -43,6 +43,40 @@ export const standing: Mutation[] = [
     },
   },
   {
+    guard: "B2 what is told later does not begin the grace anew",
+    routine: "billing.owes_since",
+    changes: [["(owes_since.known > owes_since.healthy_at) is not false", "false"]],
+    probe: async (lab) => {
+      const told = await owes(lab);
+      const at = 1_790_000_000;
+      for (const status of ["active", "past_due"]) await told.till.send("x", told.fact({ status }), at);
+      // Looked at in that very second.
+      const { id, version } = await told.row();
+      const asked_at = new Date(at * 1000 + 400).toISOString();
+      const fact = JSON.stringify(told.fact({ status: "past_due" }));
+      await call(lab.db, "billing.sync_subscription", { id, generation: version, asked_at, fact });
+      await told.till.send("x", told.fact({ status: "unpaid" }), at + 300);
+      expect(await told.access()).toEqual({ from: at + 5 * 86_400, reason: "unpaid" });
+    },
+  },
+  {
+    guard: "B2 what was known before it owed nothing does not count for the grace",
+    routine: "billing.owes_since",
+    changes: [["(owes_since.known > owes_since.healthy_at) is not false", "true"]],
+    probe: async (lab) => {
+      const told = await owes(lab);
+      const at = 1_790_000_000;
+      for (const [later, status] of [
+        [0, "past_due"],
+        [300, "past_due"],
+        [100, "active"],
+      ] as const) {
+        await told.till.send("x", told.fact({ status }), at + later);
+      }
+      expect(await told.access()).toEqual({ from: at + 300 + 5 * 86_400, reason: "past_due" });
+    },
+  },
+  {
     guard: "B2 a moment that comes late counts for the grace",
     routine: "billing.apply_subscription",
     changes: [[/perform billing\.note_owing[^;]*;/g, ""]],
