@@ -794,7 +794,7 @@ begin
   update billing.subscription s
      set healthy_at = v_row.healthy_at, owing = v_row.owing,
          past_due_since = case when s.state in ('past_due', 'unpaid')
-           then billing.owes_since(v_row.owing, v_row.healthy_at, s.past_due_since) end
+           then billing.owes_since(v_row.owing, v_row.healthy_at, s.past_due_since, null) end
    where s.id = note_owing.id and (s.healthy_at, s.owing) is distinct from (v_row.healthy_at, v_row.owing);
 end
 $$;
@@ -844,21 +844,21 @@ $$;
 revoke all on function "billing"."notice_holds"(text, jsonb) from public, tollgate_worker;
 
 -- @routine billing.owes_since
--- billing.owes_since: since when a subscription in a state that owes has done so: the first moment that was told after the last at which it
--- owed nothing, or `known`, its past_due_since, where that is earlier and after it, too. Events have whole seconds: where one told of both
--- no moment of it is left, and what is known is when the provider was looked at; the next event that owes does not begin the grace anew.
--- Null where nothing was told or known. Callers: billing.note_owing, billing.write_state
-create or replace function billing.owes_since(owing timestamptz[], healthy_at timestamptz, known timestamptz)
+-- billing.owes_since: since when a subscription in a state that owes has done so. The first moment that was told after the last at which it
+-- owed nothing, or `known`, its past_due_since, where that is earlier and after it, too. Where neither is there, one second told of
+-- both: since it was `seen` to owe (null: nobody looked), but not since before it owed nothing. What was seen after that stays: the next
+-- event that owes does not begin the grace anew. Callers: billing.note_owing, billing.write_state, billing.sync_subscription
+create or replace function billing.owes_since(owing timestamptz[], healthy_at timestamptz, known timestamptz, seen timestamptz)
   returns timestamptz
   language plpgsql immutable security definer set search_path = ''
 as $$
 begin
   return coalesce(
     least(owes_since.owing[1], case when (owes_since.known > owes_since.healthy_at) is not false then owes_since.known end),
-    owes_since.known);
+    greatest(coalesce(owes_since.seen, owes_since.known), owes_since.healthy_at));
 end
 $$;
-revoke all on function "billing"."owes_since"(timestamptz[], timestamptz, timestamptz) from public, tollgate_worker;
+revoke all on function "billing"."owes_since"(timestamptz[], timestamptz, timestamptz, timestamptz) from public, tollgate_worker;
 
 -- @routine billing.set_lapse
 -- billing.set_lapse: trigger function: of a subscription that a provider collects, when its customer is let in no more if nothing is paid: at
@@ -950,6 +950,71 @@ begin
 end
 $$;
 revoke all on function "billing"."sweep_due"(text, integer) from public, tollgate_worker;
+
+-- @routine billing.sync_subscription
+-- billing.sync_subscription: what the provider answered when it was asked for the subscription is written, if the row is still
+-- at the `generation` that it had before (compare-and-swap), or else asked for again. A null fact: there is no such thing there.
+-- `asked_at`: our time before the question: events of an earlier moment tell nothing new any more.
+-- Guarantees: right whoever else writes at once: the last to be written was asked for after all that was known. A doubt that
+--   came meanwhile stands, also when this answer agrees with the row: it may be older than what the doubt is about.
+-- Locks: the workspace, then the subscription, then what follows. Refuses: not_found. Callers: worker
+create or replace function billing.sync_subscription(
+  inout id uuid,
+  generation integer,
+  asked_at timestamptz,
+  fact jsonb,
+  out outcome text
+)
+  language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row record;
+begin
+  select s.workspace_id into v_row from billing.subscription s where s.id = sync_subscription.id;
+  if not found then
+    perform ops.refuse('not_found');
+  end if;
+  perform people.lock_workspace(v_row.workspace_id);
+  select s.workspace_id, s.version, s.ended_at, s.provider_id into strict v_row
+    from billing.subscription s
+   where s.id = sync_subscription.id
+     for no key update;
+  if v_row.ended_at is not null then
+    sync_subscription.outcome := 'final';
+  elsif v_row.version <> sync_subscription.generation then
+    if sync_subscription.fact is not null and not billing.differs(sync_subscription.id, sync_subscription.fact) then
+      sync_subscription.outcome := 'same';
+    else
+      perform billing.mark_sync(sync_subscription.id);
+      sync_subscription.outcome := 'moved_on';
+    end if;
+  elsif sync_subscription.fact is null then
+    perform ops.raise_alarm('subscription_unknown_there', v_row.provider_id,
+      jsonb_build_object('workspace_id', v_row.workspace_id));
+    update billing.subscription s set sync_due_at = null, sync_token = null, synced_at = sync_subscription.asked_at
+     where s.id = sync_subscription.id;
+    sync_subscription.outcome := 'gone';
+  elsif not billing.differs(sync_subscription.id, sync_subscription.fact) then
+    update billing.subscription s
+       set sync_due_at = null, sync_token = null, sync_attempts = 0,
+           synced_at = greatest(s.synced_at, sync_subscription.asked_at),
+           -- It agrees, and says when it was seen to owe: more than two events of one second do.
+           past_due_since = case when s.state in ('past_due', 'unpaid')
+             then billing.owes_since(s.owing, s.healthy_at, s.past_due_since, sync_subscription.asked_at) end
+     where s.id = sync_subscription.id
+    returning s.workspace_id, old.past_due_since is distinct from s.past_due_since as moved into strict v_row;
+    if v_row.moved then
+      perform billing.follow(v_row.workspace_id);
+    end if;
+    sync_subscription.outcome := 'same';
+  else
+    perform billing.write_state(sync_subscription.id, sync_subscription.fact, null, null, sync_subscription.asked_at, 'sync');
+    sync_subscription.outcome := 'written';
+  end if;
+end
+$$;
+revoke all on function "billing"."sync_subscription"(uuid, integer, timestamptz, jsonb) from public, tollgate_worker;
+grant execute on function "billing"."sync_subscription"(uuid, integer, timestamptz, jsonb) to tollgate_worker;
 
 -- @routine billing.tell_subscriptions
 -- billing.tell_subscriptions: trigger function: tells the operator's endpoints what became of subscriptions, all that one statement
@@ -1050,7 +1115,7 @@ begin
            when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
            else s.next_price_at end,
          past_due_since = case when v_status in ('past_due', 'unpaid')
-           then coalesce(billing.owes_since(s.owing, s.healthy_at, s.past_due_since), v_at) end,
+           then billing.owes_since(s.owing, s.healthy_at, s.past_due_since, v_at) end,
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,

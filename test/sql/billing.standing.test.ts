@@ -362,3 +362,47 @@ test("B2 a second that tells of both, and was looked at: what is told later does
   expect(await since()).toBe(await till.second());
   expect(await access()).toBeNull();
 });
+
+test("B2 a second that tells of both ends the grace before it, in whatever order it is told, and begins one", async ({
+  db,
+}) => {
+  const plan = await new Till(db).plan({ grace_days: 7 });
+  const day = 86_400;
+  const moments: [ago: number, status: string][] = [
+    [6 * day, "past_due"],
+    [10, "active"],
+    [10, "past_due"],
+  ];
+  for (const order of orders(moments)) {
+    const { till, of, id, fact } = await subscribed(db, plan);
+    const start = await till.second();
+    for (const [ago, status] of order) await till.send("x", fact({ status }), start - ago);
+    const [row] = await rows<{ id: string; version: number; at: string }>(
+      db,
+      "select id, version, ops.now()::text as at from billing.subscription where provider_id = $1",
+      [id],
+    );
+    const answer = { id: row?.id, generation: row?.version, asked_at: row?.at };
+    const seen = JSON.stringify(fact({ status: "past_due" }));
+    const { outcome } = await call<{ outcome: string }>(db, "billing.sync_subscription", { ...answer, fact: seen });
+    expect(["same", "written"]).toContain(outcome);
+    const [after] = await rows<{ since: number; read_only_from: number }>(
+      db,
+      `select extract(epoch from s.past_due_since)::float8 as since, extract(epoch from w.read_only_from)::float8 as read_only_from
+         from billing.subscription s join people.workspace w on w.id = s.workspace_id where w.id = $1`,
+      [of.workspace],
+    );
+    // Since somebody looked; of a second told as a whole, the later.
+    const told = JSON.stringify(order);
+    expect(after?.since, told).toBeGreaterThanOrEqual(start - 10);
+    expect(after?.read_only_from, told).toBe((after?.since ?? 0) + 7 * day);
+    // What is told later does not begin it anew, nor is what was over still counted.
+    await till.send("x", fact({ status: "unpaid" }), start + day);
+    const [later] = await rows<{ since: number }>(
+      db,
+      "select extract(epoch from past_due_since)::float8 as since from billing.subscription where provider_id = $1",
+      [id],
+    );
+    expect(later?.since, told).toBe(after?.since);
+  }
+});

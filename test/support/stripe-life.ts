@@ -84,19 +84,18 @@ export class StripeLife {
   }
 
   /**
-   * Since when it owes, as far as whole seconds say: null when only one that said both does. Where it owes since such a second, who looked
-   * at it meanwhile may know more: not before `earliest`.
+   * Since when it owes, as far as whole seconds say. Where it owes since a second that said both, who looked at it meanwhile may know
+   * more: not before `earliest`; and where nothing was told after it (`latest` is null), it is when somebody looked.
    */
-  get owesSince(): { earliest: number; latest: number } | null {
+  get owesSince(): { earliest: number; latest: number | null } {
     const states = this.told.flatMap(({ created, fact }) =>
       fact.kind === "subscription" ? [{ created, owes: owing.has(String(fact["status"])) }] : [],
     );
     const healthy = Math.max(0, ...states.filter(({ owes }) => !owes).map(({ created }) => created));
     const since = states.filter(({ created, owes }) => owes && created > healthy).map(({ created }) => created);
-    if (since.length === 0) return null;
-    const latest = Math.min(...since);
+    const latest = since.length === 0 ? null : Math.min(...since);
     const saidBoth = states.some(({ created, owes }) => owes && created === healthy);
-    return { earliest: saidBoth ? healthy : latest, latest };
+    return { earliest: saidBoth ? healthy : (latest ?? healthy), latest };
   }
 
   /** It is bought: by a checkout's session, whose purchase is ours. */

@@ -20,7 +20,7 @@ begin
   update billing.subscription s
      set healthy_at = v_row.healthy_at, owing = v_row.owing,
          past_due_since = case when s.state in ('past_due', 'unpaid')
-           then billing.owes_since(v_row.owing, v_row.healthy_at, s.past_due_since) end
+           then billing.owes_since(v_row.owing, v_row.healthy_at, s.past_due_since, null) end
    where s.id = note_owing.id and (s.healthy_at, s.owing) is distinct from (v_row.healthy_at, v_row.owing);
 end
 $$;

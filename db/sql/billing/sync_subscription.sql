@@ -43,8 +43,15 @@ begin
   elsif not billing.differs(sync_subscription.id, sync_subscription.fact) then
     update billing.subscription s
        set sync_due_at = null, sync_token = null, sync_attempts = 0,
-           synced_at = greatest(s.synced_at, sync_subscription.asked_at)
-     where s.id = sync_subscription.id;
+           synced_at = greatest(s.synced_at, sync_subscription.asked_at),
+           -- It agrees, and says when it was seen to owe: more than two events of one second do.
+           past_due_since = case when s.state in ('past_due', 'unpaid')
+             then billing.owes_since(s.owing, s.healthy_at, s.past_due_since, sync_subscription.asked_at) end
+     where s.id = sync_subscription.id
+    returning s.workspace_id, old.past_due_since is distinct from s.past_due_since as moved into strict v_row;
+    if v_row.moved then
+      perform billing.follow(v_row.workspace_id);
+    end if;
     sync_subscription.outcome := 'same';
   else
     perform billing.write_state(sync_subscription.id, sync_subscription.fact, null, null, sync_subscription.asked_at, 'sync');

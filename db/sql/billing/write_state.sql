@@ -46,7 +46,7 @@ begin
            when write_state.fact ? 'next_price' then billing.second_of(write_state.fact, 'next_price_at')
            else s.next_price_at end,
          past_due_since = case when v_status in ('past_due', 'unpaid')
-           then coalesce(billing.owes_since(s.owing, s.healthy_at, s.past_due_since), v_at) end,
+           then billing.owes_since(s.owing, s.healthy_at, s.past_due_since, v_at) end,
          seen_at = greatest(s.seen_at, write_state.seen_at),
          seen_rank = case when write_state.seen_at >= s.seen_at or s.seen_at is null
            then coalesce(write_state.seen_rank, s.seen_rank) else s.seen_rank end,

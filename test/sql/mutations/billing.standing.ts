@@ -77,6 +77,38 @@ export const standing: Mutation[] = [
     },
   },
   {
+    guard: "B2 nobody owes since before a second in which he owed nothing",
+    routine: "billing.owes_since",
+    changes: [[", owes_since.healthy_at));", "));"]],
+    probe: async (lab) => {
+      const told = await owes(lab);
+      const at = 1_790_000_000;
+      for (const [later, status] of [
+        [0, "past_due"],
+        [300, "past_due"],
+        [300, "active"],
+      ] as const) {
+        await told.till.send("x", told.fact({ status }), at + later);
+      }
+      expect(await told.access()).toEqual({ from: at + 300 + 5 * 86_400, reason: "past_due" });
+    },
+  },
+  {
+    guard: "B2 an answer that agrees says since when it owes, where a second told of both",
+    routine: "billing.sync_subscription",
+    changes: [["s.past_due_since, sync_subscription.asked_at) end", "s.past_due_since, null) end"]],
+    probe: async (lab) => {
+      const told = await owes(lab);
+      const at = 1_790_000_000;
+      for (const status of ["past_due", "active"]) await told.till.send("x", told.fact({ status }), at);
+      const { id, version } = await told.row();
+      const asked_at = new Date((at + 60) * 1000).toISOString();
+      const fact = JSON.stringify(told.fact({ status: "past_due" }));
+      await call(lab.db, "billing.sync_subscription", { id, generation: version, asked_at, fact });
+      expect(await told.access()).toEqual({ from: at + 60 + 5 * 86_400, reason: "past_due" });
+    },
+  },
+  {
     guard: "B2 a moment that comes late counts for the grace",
     routine: "billing.apply_subscription",
     changes: [[/perform billing\.note_owing[^;]*;/g, ""]],
