@@ -84,7 +84,10 @@ export async function startOutside({ directory, diary, reset, workerUrl }: Outsi
       // The same one, sent again, is taken once.
       const fresh = mail.mails.slice(mails);
       mails = mail.mails.length;
-      for (const { to, subject } of fresh) diary.write("mail", `to ${to}: ${subject}`);
+      for (const { to, subject, headers } of fresh) {
+        const way = headers?.["List-Unsubscribe"];
+        diary.write("mail", `to ${to}: ${subject}${way === undefined ? "" : ` (to leave: ${way})`}`);
+      }
       if (status >= 300) diary.write("mail", `refused with ${status}`);
     };
     telegram.watch = (_request, { status }) => {
