@@ -10,6 +10,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    // Without it a fact that is waited for has a second to come.
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     allowOnly: false,
   },
 });

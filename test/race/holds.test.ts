@@ -12,9 +12,9 @@ describe("through the Worker", () => {
   }) => {
     const { id, credits } = await api.workspace({ subscription: 30, bulk: 70 });
     for (const round of times(20)) {
-      const hold = idOf(await api.post(`${credits}/holds`, { amount: 5, expires_in: 1 }));
+      const hold = idOf(await api.post(`${credits}/holds`, { amount: 5, expires_in: 3_600 }));
       const due = round % 2 === 0;
-      if (due) await advance(db, "2 seconds");
+      if (due) await advance(db, "1 hour");
       const before = (await api.get(credits)).body;
       const answers = await race(20, async (i) => {
         if (i === 7) await world.tick();
@@ -87,9 +87,9 @@ describe("the routines themselves", () => {
     for (const round of times(30)) {
       const account = new Account(db);
       const payment = account.owner;
-      await account.grant(10, { pool: "subscription", expires_in: "1 second", payment });
+      await account.grant(10, { pool: "subscription", expires_in: "1 minute", payment });
       await account.grant(10, { payment });
-      await account.grant(5, { expires_in: "3 seconds" });
+      await account.grant(5, { expires_in: "5 minutes" });
       const holds = [await account.hold(12), await account.hold(6)];
       const outcomes = await race(9, (i) => {
         const id = holds[i % 2]?.id ?? "";
@@ -97,7 +97,7 @@ describe("the routines themselves", () => {
         if (i < 4) return outcome(account.release(id));
         if (i === 4) return outcome(account.reset(7));
         if (i === 5) return outcome(account.takeBack(payment, { refunded: 10 * (round % 10) }));
-        if (i === 6) return outcome(advance(db, "2 seconds"));
+        if (i === 6) return outcome(advance(db, "2 minutes"));
         if (i === 7) return outcome(call(db, "ledger.lots_expire", { batch: 100 }));
         return outcome(account.takeBack(payment, { refunded: 10 * ((round + 5) % 10) }));
       });

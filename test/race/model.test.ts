@@ -15,7 +15,7 @@ const seed = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
 const runs = (usual: number) => Number(process.env["RUNS"] ?? usual);
 
 describe("every answer is the model's", () => {
-  test("A11 A12 through the Worker, whatever fails", { timeout: 240_000 }, async ({ api, db, bridge, world }) => {
+  test("A11 A12 through the Worker, whatever fails", { timeout: 600_000 }, async ({ api, db, bridge, world }) => {
     await preparePayments(db);
     const envelope = new Envelope(world.operatorKey, throughBridge(world));
     const client = async () => new ApiClient(api, await api.workspace(), envelope, db);
@@ -26,7 +26,7 @@ describe("every answer is the model's", () => {
     expect(faults).toBeGreaterThan(0);
   });
 
-  testRoutines("A12 in the envelope alone, at length", { timeout: 240_000 }, async ({ db }) => {
+  testRoutines("A12 in the envelope alone, at length", { timeout: 600_000 }, async ({ db }) => {
     await preparePayments(db);
     const key = await newKey();
     await ensureOperatorKey(db, key, "test");

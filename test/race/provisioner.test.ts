@@ -84,8 +84,8 @@ test("D17 no lock is held while the provisioner is asked: customers, their keys 
   await guest.end();
   const coming = await Guest.withKey(door.db);
   let [asked, locked] = [0, 0];
-  // While its answers are late, whoever wants the rows has them at once.
-  door.peer.delay_ms = 300;
+  // While it has not answered, whoever wants the rows has them at once.
+  const answer = door.peer.hold();
   const started = door.peer.requests.length;
   const sweeping = door.sweep(outbox, reconcile);
   await until("it is asked", async () => door.peer.requests.length >= started + 3);
@@ -93,6 +93,7 @@ test("D17 no lock is held while the provisioner is asked: customers, their keys 
     asked += 1;
     await door.db.query(`select from ${table} for update nowait`).catch(() => (locked += 1));
   }
+  answer();
   await sweeping;
   expect([asked, locked]).toEqual([5, 0]);
   await door.mend();

@@ -12,14 +12,14 @@ interface Row {
   error: string | null;
   outcome: string | null;
   waits_for: string | null;
-  /** Until it is tried again; null when it is not. */
+  /** Until it is tried again, to the next ten, so that it does not matter how long ago that was said; null when it is not. */
   seconds: number | null;
 }
 
 async function rowOf(db: Pool, { id }: { id: string }): Promise<Row | undefined> {
   const found = await rows<Row>(
     db,
-    `select state, attempts, error, outcome, waits_for, round(extract(epoch from next_attempt_at - ops.now()))::int as seconds
+    `select state, attempts, error, outcome, waits_for, ceil(extract(epoch from next_attempt_at - ops.now()) / 10)::int * 10 as seconds
        from ops.event where id = $1`,
     [id],
   );

@@ -52,9 +52,9 @@ describe("claim_sweeps", () => {
     db,
   }) => {
     const dead = await claim(db, ["leased"], { every: "1 second", lease: "1 minute" });
-    await advance(db, "59 seconds");
+    await advance(db, "40 seconds");
     expect((await claim(db, ["leased"], { every: "1 second" })).names).toEqual([]);
-    await advance(db, "1 second");
+    await advance(db, "20 seconds");
     const living = await claim(db, ["leased"], { every: "1 second" });
     expect(living.names).toEqual(["leased"]);
     expect(await finish(db, dead.run_ids[0] ?? "", { processed: 7 })).toEqual({ name: "leased", finished: true });

@@ -41,9 +41,9 @@ describe("a workspace's customer", () => {
     const [pack, workspace] = [await new Till(db).pack(5), await stranger(db)];
     const dead = await start(db, workspace, { pack: pack.code });
     expect((await claim(db, dead.id)).customer_token).toBeNull();
-    await advance(db, "29 seconds");
+    await advance(db, "20 seconds");
     expect((await claim(db, dead.id)).customer_token).toBeNull();
-    await advance(db, "2 seconds");
+    await advance(db, "11 seconds");
     const next = await claim(db, dead.id);
     expect(next.customer_token).not.toBeNull();
     expect(next.customer_token).not.toBe(dead.customer_token);

@@ -173,10 +173,11 @@ describe("an answer that is older than an event", () => {
     const till = new Till(db);
     const { intent, session } = await bought(till);
     await till.send("charge.refunded", charge(intent, 10));
+    const before = await now(db);
     await claim(db);
     await sync(db, intent, { reference: session, disputes: [dispute(intent, 1000, "needs_response")] });
     expect(await isDue(db, intent)).toBe(false);
-    await till.send("charge.dispute.closed", dispute(intent, 1000, "won"), (await now(db)) - 2);
+    await till.send("charge.dispute.closed", dispute(intent, 1000, "won"), before - 2);
     expect(await paymentOf(db, session)).toMatchObject({ disputed: 1000 });
     expect(await claim(db)).toEqual([intent]);
     await sync(db, intent, { reference: session, disputes: [dispute(intent, 1000, "won")] });

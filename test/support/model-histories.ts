@@ -45,7 +45,7 @@ export async function followHistories(stage: Stage, seed: number, runs: number):
   const counts = { histories: 0, calls: 0 };
   const property = fc.asyncProperty(history, (rounds) => follow(stage, rounds, counts));
   try {
-    await fc.assert(property, { seed, numRuns: runs, interruptAfterTimeLimit: 120_000 });
+    await fc.assert(property, { seed, numRuns: runs });
   } finally {
     console.info(`SEED=${seed}: ${JSON.stringify(counts)}`);
   }

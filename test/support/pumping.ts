@@ -88,7 +88,7 @@ export class Pumping {
   }
 
   /** One run of the pump: batches until nothing is left, or the budget is over. */
-  async pump({ budget_ms = 15_000, timeout_ms = 2_000, tick = this.tick() } = {}): Promise<Done> {
+  async pump({ budget_ms = 30_000, timeout_ms = 25_000, tick = this.tick() } = {}): Promise<Done> {
     const sweep = courierSweep(`outbox_${this.channel}`, this.#courier(timeout_ms));
     const shift = new Shift(tick, sweep.name, budget_ms);
     const sum: Done = { processed: 0, failed: 0, more: true };
@@ -115,11 +115,11 @@ export class Pumping {
     );
   }
 
-  /** How the channel does; undefined: nobody has asked for it. */
+  /** How the channel does, with the time that it is left alone for to the next ten seconds; undefined: nobody has asked for it. */
   async circuit(): Promise<{ failures: number; open_seconds: number | null; error: string | null } | undefined> {
     const [row] = await rows<{ failures: number; open_seconds: number | null; error: string | null }>(
       this.#db,
-      `select failures, round(extract(epoch from open_until - ops.now()))::int as open_seconds, error
+      `select failures, ceil(extract(epoch from open_until - ops.now()) / 10)::int * 10 as open_seconds, error
          from messages.channel where name = $1`,
       [this.channel],
     );

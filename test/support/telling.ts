@@ -77,7 +77,7 @@ export class Telling {
   }
 
   /** One run of the pump: batches until nothing is left, or the budget is over. */
-  async pump({ budget_ms = 15_000, timeout_ms = 2_000 } = {}): Promise<Done> {
+  async pump({ budget_ms = 30_000, timeout_ms = 25_000 } = {}): Promise<Done> {
     const sweep = courierSweep("webhook_outbox", webhooksWithin(timeout_ms));
     const shift = new Shift(new Tick(this.#settings), sweep.name, budget_ms);
     const sum: Done = { processed: 0, failed: 0, more: true };

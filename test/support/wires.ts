@@ -127,10 +127,12 @@ export class Wires {
   async #forward(target: URL, { method, url, headers }: IncomingMessage, body: Buffer): Promise<Passed> {
     const { host: _, ...rest } = headers;
     const sent = ask(new URL(url ?? "/", target), { method, headers: rest, agent: this.#agent });
+    // What breaks after the answer has begun, its body tells.
+    sent.on("error", () => undefined);
     sent.end(body);
     const [answer]: IncomingMessage[] = await once(sent, "response");
     if (answer === undefined) throw new Error("no answer");
-    return { status: answer.statusCode ?? 0, headers: answer.headers, body: await bytesOf(answer) };
+    return { status: answer.statusCode ?? 0, headers: answer.headers, body: await bytesOf(answer, longest) };
   }
 }
 
@@ -155,9 +157,17 @@ function answerWith(response: ServerResponse, { status, headers, body }: Passed)
   response.end(body);
 }
 
-async function bytesOf(message: IncomingMessage): Promise<Buffer> {
+/** Longer than any answer that somebody waits for: a body without end is cut here, however long its reader would stay. */
+const longest = 16 * 2 ** 20;
+
+async function bytesOf(message: IncomingMessage, most = Number.POSITIVE_INFINITY): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of message as AsyncIterable<Buffer>) chunks.push(chunk);
+  let size = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > most) break;
+  }
   return Buffer.concat(chunks);
 }
 

@@ -40,6 +40,8 @@ export interface Peer {
   watch: ((request: PeerRequest, answer: PeerAnswer) => void) | null;
   /** Milliseconds before each answer, as a network has. */
   delay_ms: number;
+  /** Keeps every answer back until what it gives is called. */
+  hold(): () => void;
   /** The most requests that were open at once since the start. */
   mostOpen(): number;
   /** Resolves when so many requests have come since the start, answered or not. */
@@ -60,6 +62,7 @@ export async function startPeer({ port = 0, handle, limit = 5_000_000 }: PeerOpt
   let behaviours: { behaviour: Behaviour; times: number; of: (request: PeerRequest) => boolean }[] = [];
   let [open, most] = [0, 0];
   let waiting: { count: number; resolve: () => void }[] = [];
+  let held: Promise<void> | null = null;
   const server = createServer((incoming, response) => {
     open += 1;
     most = Math.max(most, open);
@@ -86,6 +89,14 @@ export async function startPeer({ port = 0, handle, limit = 5_000_000 }: PeerOpt
     behave: (behaviour, times = Number.POSITIVE_INFINITY, of = () => true) => {
       behaviours = behaviour === "ok" ? [] : [...behaviours, { behaviour, times, of }];
     },
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return () => {
+        held = null;
+        resolve();
+      };
+    },
     mostOpen: () => most,
     came: (count) =>
       requests.length >= count
@@ -110,6 +121,7 @@ export async function startPeer({ port = 0, handle, limit = 5_000_000 }: PeerOpt
       return false;
     });
     const behaviour = behaviourFor(request);
+    await held;
     if (peer.delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, peer.delay_ms));
     switch (behaviour) {
       case "error":
