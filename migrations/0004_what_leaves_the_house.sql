@@ -63,6 +63,8 @@ CREATE TABLE "messages"."contact" (
 	"address" text NOT NULL,
 	"language" text NOT NULL,
 	"opt_outs" text[] NOT NULL,
+	"left_at" timestamp with time zone,
+	"leavings" integer DEFAULT 0 NOT NULL,
 	"silenced_at" timestamp with time zone,
 	"silenced_reason" text,
 	"created_at" timestamp with time zone NOT NULL,
@@ -2064,7 +2066,8 @@ $$;
 revoke all on function "messages"."cancel"(text, text) from public, tollgate_worker;
 
 -- @routine messages.change_contact
--- messages.change_contact: another language, other opt-outs, or whether its address is left in peace (`silenced`); what is null stays.
+-- messages.change_contact: another language, other opt-outs, whether its address is left in peace (`silenced`), or whether its reader has
+-- left broadcasts (`has_left`); what is null stays: other opt-outs do not bring back who has left.
 -- Guarantees: what is queued for it and not claimed yet is asked again whether it may go; an audit row in the same statement.
 -- Refuses: not_found; constraint contact_language_form. Locks: the contact. Callers: worker
 create or replace function messages.change_contact(
@@ -2074,11 +2077,13 @@ create or replace function messages.change_contact(
   inout opt_outs text[],
   silenced boolean,
   caused_by text,
+  has_left boolean default null,
   out channel text,
   out address text,
   out silenced_at timestamptz,
   out silenced_reason text,
-  out created_at timestamptz
+  out created_at timestamptz,
+  out left_at timestamptz
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -2088,11 +2093,14 @@ begin
          silenced_at = case when change_contact.silenced then coalesce(c.silenced_at, ops.now())
            when change_contact.silenced is null then c.silenced_at end,
          silenced_reason = case when change_contact.silenced then coalesce(c.silenced_reason, 'silenced')
-           when change_contact.silenced is null then c.silenced_reason end
+           when change_contact.silenced is null then c.silenced_reason end,
+         left_at = case when change_contact.has_left then coalesce(c.left_at, ops.now())
+           when change_contact.has_left is null then c.left_at end,
+         leavings = c.leavings + (change_contact.has_left is true and c.left_at is null)::integer
    where c.id = change_contact.id and c.workspace_id = change_contact.workspace_id
-  returning c.channel, c.address, c.language, c.opt_outs, c.silenced_at, c.silenced_reason, c.created_at
+  returning c.channel, c.address, c.language, c.opt_outs, c.silenced_at, c.silenced_reason, c.created_at, c.left_at
        into change_contact.channel, change_contact.address, change_contact.language, change_contact.opt_outs,
-            change_contact.silenced_at, change_contact.silenced_reason, change_contact.created_at;
+            change_contact.silenced_at, change_contact.silenced_reason, change_contact.created_at, change_contact.left_at;
   if not found then
     perform ops.refuse('not_found');
   end if;
@@ -2100,11 +2108,11 @@ begin
     workspace_id => change_contact.workspace_id, actor => change_contact.caused_by, action => 'contact.change',
     subject => 'contact:' || change_contact.id,
     detail => jsonb_build_object('language', change_contact.language, 'opt_outs', to_jsonb(change_contact.opt_outs),
-      'silenced', change_contact.silenced_at is not null));
+      'silenced', change_contact.silenced_at is not null, 'left', change_contact.left_at is not null));
 end
 $$;
-revoke all on function "messages"."change_contact"(uuid, uuid, text, text[], boolean, text) from public, tollgate_worker;
-grant execute on function "messages"."change_contact"(uuid, uuid, text, text[], boolean, text) to tollgate_worker;
+revoke all on function "messages"."change_contact"(uuid, uuid, text, text[], boolean, text, boolean) from public, tollgate_worker;
+grant execute on function "messages"."change_contact"(uuid, uuid, text, text[], boolean, text, boolean) to tollgate_worker;
 
 -- @routine messages.change_endpoint
 -- messages.change_endpoint: another address, description or choice of types (null: as it is), and whether it is told anything at all.
@@ -2299,7 +2307,7 @@ revoke all on function "messages"."claim"(text, integer, interval) from public, 
 grant execute on function "messages"."claim"(text, integer, interval) to tollgate_worker;
 
 -- @routine messages.contact_takes
--- messages.contact_takes: may a contact be sent a message of this kind, now? It is there, is not silenced, and has not opted out.
+-- messages.contact_takes: may a contact be sent a message of this kind, now? It is there, is not silenced, and has neither opted out nor left.
 -- Callers: messages.still_holds
 create or replace function messages.contact_takes(contact_id uuid, kind text)
   returns boolean
@@ -2308,7 +2316,7 @@ as $$
 begin
   return exists (
     select from messages.contact c
-     where c.id = contact_takes.contact_id and c.silenced_at is null and messages.wants(c.opt_outs, contact_takes.kind));
+     where c.id = contact_takes.contact_id and c.silenced_at is null and messages.wants(c.opt_outs, c.left_at, contact_takes.kind));
 end
 $$;
 revoke all on function "messages"."contact_takes"(uuid, text) from public, tollgate_worker;
@@ -2324,7 +2332,8 @@ create or replace function messages.count_recipients(
   data jsonb default null,
   thousands integer default 100,
   out total integer,
-  out more boolean
+  out more boolean,
+  own jsonb default '{}'
 )
   language plpgsql stable security definer set search_path = ''
 as $$
@@ -2333,7 +2342,8 @@ declare
   v_ids uuid[];
 begin
   if count_recipients.data is not null then
-    perform messages.demand_template(count_recipients.channel, count_recipients.kind, count_recipients.data);
+    perform messages.demand_template(count_recipients.channel, count_recipients.kind, count_recipients.data,
+      count_recipients.own);
   end if;
   count_recipients.total := 0;
   for v_round in 1..count_recipients.thousands loop
@@ -2354,8 +2364,8 @@ begin
     select from messages.contact c where c.channel = count_recipients.channel and c.id > v_position);
 end
 $$;
-revoke all on function "messages"."count_recipients"(text, text, jsonb, jsonb, integer) from public, tollgate_worker;
-grant execute on function "messages"."count_recipients"(text, text, jsonb, jsonb, integer) to tollgate_worker;
+revoke all on function "messages"."count_recipients"(text, text, jsonb, jsonb, integer, jsonb) from public, tollgate_worker;
+grant execute on function "messages"."count_recipients"(text, text, jsonb, jsonb, integer, jsonb) to tollgate_worker;
 
 -- @routine messages.create_broadcast
 -- messages.create_broadcast: one message to many is drafted: by which text, with which data, to whom (messages.recipients). Nothing is sent
@@ -2370,12 +2380,13 @@ create or replace function messages.create_broadcast(
   caused_by text,
   out id uuid,
   out state text,
-  out created_at timestamptz
+  out created_at timestamptz,
+  own jsonb default '{}'
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform messages.demand_template(create_broadcast.channel, create_broadcast.kind, create_broadcast.data);
+  perform messages.demand_template(create_broadcast.channel, create_broadcast.kind, create_broadcast.data, create_broadcast.own);
   create_broadcast.id := uuidv7();
   create_broadcast.state := 'draft';
   create_broadcast.created_at := ops.now();
@@ -2389,8 +2400,8 @@ begin
       'segment', create_broadcast.segment));
 end
 $$;
-revoke all on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) from public, tollgate_worker;
-grant execute on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text) to tollgate_worker;
+revoke all on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text, jsonb) from public, tollgate_worker;
+grant execute on function "messages"."create_broadcast"(text, text, text, jsonb, jsonb, text, jsonb) to tollgate_worker;
 
 -- @routine messages.create_contact
 -- messages.create_contact: where a workspace's customer is reached. Of one channel an address is there once, and a workspace has 100
@@ -2530,17 +2541,19 @@ revoke all on function "messages"."delete_endpoint"(uuid, text) from public, tol
 grant execute on function "messages"."delete_endpoint"(uuid, text) to tollgate_worker;
 
 -- @routine messages.demand_template
--- messages.demand_template: a broadcast has a text, and data for all that its texts name. Refuses: template_unknown; data_missing (with the
--- names). Callers: messages.create_broadcast, messages.move_broadcast, messages.count_recipients
-create or replace function messages.demand_template(channel text, kind text, data jsonb)
+-- messages.demand_template: a broadcast has a text, and data for all that its texts name, but for the words that the deployment has of its
+-- own on a channel (`own`: `{"email": ["unsubscribe_url"]}`). Refuses: template_unknown; data_missing (with the names).
+-- Callers: messages.create_broadcast, messages.move_broadcast, messages.count_recipients
+create or replace function messages.demand_template(channel text, kind text, data jsonb, own jsonb default '{}')
   returns void
   language plpgsql stable security definer set search_path = ''
 as $$
 declare
+  v_own jsonb := coalesce(demand_template.own->demand_template.channel, '[]');
   v_row record;
 begin
   select count(distinct n.language) as texts,
-         array_agg(distinct v.name order by v.name) filter (where not demand_template.data ? v.name) as missing
+         array_agg(distinct v.name order by v.name) filter (where not demand_template.data ? v.name and not v_own ? v.name) as missing
     into v_row
     from (select distinct on (t.language) t.language, t.variables
             from messages.template t
@@ -2554,7 +2567,7 @@ begin
   end if;
 end
 $$;
-revoke all on function "messages"."demand_template"(text, text, jsonb) from public, tollgate_worker;
+revoke all on function "messages"."demand_template"(text, text, jsonb, jsonb) from public, tollgate_worker;
 
 -- @routine messages.disable_endpoint
 -- messages.disable_endpoint: an endpoint is told nothing any more until a person enables it: it says that it is gone (`gone`), or nothing
@@ -2756,7 +2769,7 @@ begin
       select uuidv7(), c.channel, s.kind, s.workspace_id, s.id || ':' || c.id, s.body, 'queued', v_now, v_now, c.id
         from said s
         join messages.contact c on c.workspace_id = s.workspace_id
-       where s.holds and c.silenced_at is null and messages.wants(c.opt_outs, s.kind)
+       where s.holds and c.silenced_at is null and messages.wants(c.opt_outs, c.left_at, s.kind)
        order by s.id, c.id
       on conflict on constraint outbox_dedupe_once do nothing
       returning dedupe_key
@@ -2974,7 +2987,8 @@ create or replace function messages.move_broadcast(
   move text,
   caused_by text,
   out state text,
-  out started_at timestamptz
+  out started_at timestamptz,
+  own jsonb default '{}'
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -2997,7 +3011,7 @@ begin
     perform ops.refuse('broadcast_moved_on', jsonb_build_object('state', v_row.state));
   elsif move_broadcast.move = 'start' then
     perform pg_advisory_xact_lock(hashtextextended('messages.joins:' || v_row.channel, 0));
-    perform messages.demand_template(v_row.channel, v_row.kind, v_row.data);
+    perform messages.demand_template(v_row.channel, v_row.kind, v_row.data, move_broadcast.own);
   end if;
   v_now := ops.now();
   update messages.broadcast b
@@ -3020,8 +3034,8 @@ begin
     subject => 'broadcast:' || move_broadcast.id, detail => '{}');
 end
 $$;
-revoke all on function "messages"."move_broadcast"(uuid, text, text) from public, tollgate_worker;
-grant execute on function "messages"."move_broadcast"(uuid, text, text) to tollgate_worker;
+revoke all on function "messages"."move_broadcast"(uuid, text, text, jsonb) from public, tollgate_worker;
+grant execute on function "messages"."move_broadcast"(uuid, text, text, jsonb) to tollgate_worker;
 
 -- @routine messages.next_attempt
 -- messages.next_attempt: how long a message waits after its nth try failed; null: it was the last. To an endpoint of the operator's as
@@ -3126,7 +3140,7 @@ revoke all on function "messages"."notices"(integer) from public, tollgate_worke
 grant execute on function "messages"."notices"(integer) to tollgate_worker;
 
 -- @routine messages.put_template
--- messages.put_template: what a kind of message says on a channel in a language from now on; `variables`: the data that it names. The
+-- messages.put_template: what a kind of message says on a channel in a language from now on; `variables`: the names that stand in it. The
 -- same text again is no new number. Guarantees: numbers of one text follow each other without a gap; an audit row in the same statement.
 -- Refuses: constraints template_*. Locks: the text's name (advisory), then what joins the channel (advisory, shared: who
 -- starts a broadcast waits for it). Callers: worker
@@ -3178,13 +3192,13 @@ revoke all on function "messages"."put_template"(text, text, text, text, text, t
 grant execute on function "messages"."put_template"(text, text, text, text, text, text[], text) to tollgate_worker;
 
 -- @routine messages.reader
--- messages.reader: whom a page is for that stops broadcasts: in which language it is written to, and whether it hears of broadcasts. Null
+-- messages.reader: whom a page is for that stops broadcasts: in which language it is written to, and whether he has left them already. Null
 -- where the contact is gone. Locks: nothing. Callers: worker
-create or replace function messages.reader(inout contact_id uuid, out language text, out hears boolean)
+create or replace function messages.reader(inout contact_id uuid, out language text, out has_left boolean)
   language plpgsql stable security definer set search_path = ''
 as $$
 begin
-  select c.language, messages.wants(c.opt_outs, 'broadcast.*') into reader.language, reader.hears
+  select c.language, c.left_at is not null into reader.language, reader.has_left
     from messages.contact c where c.id = reader.contact_id;
 end
 $$;
@@ -3193,7 +3207,7 @@ grant execute on function "messages"."reader"(uuid) to tollgate_worker;
 
 -- @routine messages.recipients
 -- messages.recipients: which of these contacts a broadcast of this kind to this segment is for, now: those of the segment that are not
--- silenced and have not opted out. A segment is `{"all": true}`, or conditions that all hold: `plans` (codes) and `subscriptions`
+-- silenced and have neither opted out nor left. A segment is `{"all": true}`, or conditions that all hold: `plans` (codes) and `subscriptions`
 -- (states, or `none`) of the workspace's subscription that lives; `languages` (`de` is `de-AT` too); `created_after`, `created_before`
 -- of the contact. Locks: nothing. Callers: messages.broadcasts, messages.count_recipients
 create or replace function messages.recipients(ids uuid[], segment jsonb, kind text)
@@ -3209,7 +3223,7 @@ begin
   select coalesce(array_agg(c.id order by c.id), '{}') as contacts, coalesce(array_agg(c.workspace_id order by c.id), '{}') as workspaces
     into v_row
     from messages.contact c
-   where c.id = any (recipients.ids) and c.silenced_at is null and messages.wants(c.opt_outs, recipients.kind)
+   where c.id = any (recipients.ids) and c.silenced_at is null and messages.wants(c.opt_outs, c.left_at, recipients.kind)
      and (cardinality(v_languages) = 0 or c.language = any (v_languages) or split_part(c.language, '-', 1) = any (v_languages))
      and (c.created_at >= (recipients.segment->>'created_after')::timestamptz) is not false
      and (c.created_at < (recipients.segment->>'created_before')::timestamptz) is not false;
@@ -3648,6 +3662,23 @@ end
 $$;
 revoke all on function "messages"."tell"(text, uuid, text, integer, jsonb) from public, tollgate_worker;
 
+-- @routine messages.tell_left
+-- messages.tell_left: trigger function: tells the operator's endpoints that somebody has left broadcasts (contact.unsubscribed); its version is
+-- how often he has. Callers: triggers
+create or replace function messages.tell_left()
+  returns trigger
+  language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if messages.listens('contact') then
+    perform messages.tell('contact.unsubscribed', new.workspace_id, new.id::text, new.leavings,
+      jsonb_build_object('channel', new.channel, 'left_at', ops.utc(new.left_at)));
+  end if;
+  return null;
+end
+$$;
+revoke all on function "messages"."tell_left"() from public, tollgate_worker;
+
 -- @routine messages.tell_many
 -- messages.tell_many: what happened, for the operator's endpoints: event i is of `types[i]`, about version `versions[i]` of
 -- `resources[i]`, and says `data[i]`; its resource's id and version, and its workspace, are put in. In the statement that it is of: one
@@ -3742,9 +3773,9 @@ $$;
 revoke all on function "messages"."unsettled"(text, text[], timestamptz) from public, tollgate_worker;
 
 -- @routine messages.unsubscribe
--- messages.unsubscribe: who reads a contact's messages wants no broadcast any more, whichever he left by (`kind`): `broadcast.*` joins its
--- opt-outs, and counts for what was not sent yet, too. A contact that hears of none, or is gone (its language is null), stays as it is.
--- Guarantees: an audit row in the same statement, once, by the contact itself. Locks: the contact. Callers: worker
+-- messages.unsubscribe: who reads a contact's messages wants no broadcast any more, whichever he left by (`kind`): `left_at`, which no
+-- change of opt-outs takes back, and which counts for what was not sent yet, too. One that has left, or is gone (its language is null), stays as
+-- it is. Guarantees: an audit row in the same statement, once, by the contact itself. Locks: the contact. Callers: worker
 create or replace function messages.unsubscribe(inout contact_id uuid, kind text, out language text, out changed boolean)
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -3752,9 +3783,9 @@ declare
   v_contact record;
 begin
   update messages.contact c
-     set opt_outs = c.opt_outs || '{broadcast.*}'::text[]
-   where c.id = unsubscribe.contact_id and messages.wants(c.opt_outs, 'broadcast.*')
-  returning c.workspace_id, c.language, c.opt_outs into v_contact;
+     set left_at = ops.now(), leavings = c.leavings + 1
+   where c.id = unsubscribe.contact_id and c.left_at is null
+  returning c.workspace_id, c.language into v_contact;
   unsubscribe.changed := found;
   if not found then
     select c.language into unsubscribe.language from messages.contact c where c.id = unsubscribe.contact_id;
@@ -3763,26 +3794,26 @@ begin
   unsubscribe.language := v_contact.language;
   perform ops.record_change(
     workspace_id => v_contact.workspace_id, actor => 'contact:' || unsubscribe.contact_id, action => 'contact.unsubscribe',
-    subject => 'contact:' || unsubscribe.contact_id,
-    detail => jsonb_build_object('kind', unsubscribe.kind, 'opt_outs', to_jsonb(v_contact.opt_outs)));
+    subject => 'contact:' || unsubscribe.contact_id, detail => jsonb_build_object('kind', unsubscribe.kind));
 end
 $$;
 revoke all on function "messages"."unsubscribe"(uuid, text) from public, tollgate_worker;
 grant execute on function "messages"."unsubscribe"(uuid, text) to tollgate_worker;
 
 -- @routine messages.wants
--- messages.wants: does somebody with these opt-outs hear of a kind? `*` is everything, `broadcast.*` every broadcast.
--- Callers: messages' routines
-create or replace function messages.wants(opt_outs text[], kind text)
+-- messages.wants: does somebody with these opt-outs hear of a kind? `*` is everything, `broadcast.*` every broadcast. Who has left
+-- (`left_at`) hears of no broadcast, whatever they say. Callers: messages' routines
+create or replace function messages.wants(opt_outs text[], left_at timestamptz, kind text)
   returns boolean
   language plpgsql immutable security definer set search_path = ''
 as $$
 begin
-  return not (wants.opt_outs && case when wants.kind like 'broadcast.%' then array['*', 'broadcast.*', wants.kind]
-    else array['*', wants.kind] end);
+  return case when wants.kind like 'broadcast.%'
+    then wants.left_at is null and not (wants.opt_outs && array['*', 'broadcast.*', wants.kind])
+    else not (wants.opt_outs && array['*', wants.kind]) end;
 end
 $$;
-revoke all on function "messages"."wants"(text[], text) from public, tollgate_worker;
+revoke all on function "messages"."wants"(text[], timestamptz, text) from public, tollgate_worker;
 
 -- @routine messages.webhook_events_expire
 -- messages.webhook_events_expire: drops events after 35 days, and what of them could never be delivered (messages that were
@@ -5054,6 +5085,14 @@ create or replace trigger hold_told
 create or replace trigger broadcast_lifecycle
   before insert or update on messages.broadcast
   for each row execute function ops.lifecycle();
+
+-- @trigger messages.contact_left_told
+-- messages.contact_left_told: that somebody has left broadcasts is told to the operator's endpoints, in the statement that says so.
+create or replace trigger contact_left_told
+  after update of left_at on messages.contact
+  for each row
+  when (old.left_at is null and new.left_at is not null)
+  execute function messages.tell_left();
 
 -- @trigger ops.alarm_closed_told
 -- ops.alarm_closed_told: that an alarm has closed is told to the operator's endpoints, in the statement that closes it.

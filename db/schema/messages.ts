@@ -24,7 +24,8 @@ export const channel = messages.table(
 );
 
 /**
- * Where a workspace's customer is reached. `opt_outs`: kinds of message that he does not want (`*`: none at all); `silenced_at`: the
+ * Where a workspace's customer is reached. `opt_outs`: kinds of message that his workspace says he does not want (`*`: none at all);
+ * `left_at`: he has left broadcasts himself, whatever those say, and `leavings` counts how often that was; `silenced_at`: the
  * address takes none (it bounced, or he blocked the bot). Growth: some rows per workspace; dropped when the operator drops them.
  */
 export const contact = messages.table(
@@ -36,6 +37,8 @@ export const contact = messages.table(
     address: text().notNull(),
     language: text().notNull(),
     opt_outs: text().array().notNull(),
+    left_at: time(),
+    leavings: integer().notNull().default(0),
     silenced_at: time(),
     silenced_reason: text(),
     created_at: time().notNull(),
@@ -51,7 +54,7 @@ export const contact = messages.table(
 
 /**
  * What a kind of message says on a channel in a language; the newest number counts. What has none says what comes with the house.
- * `variables`: the data that it names.
+ * `variables`: the names that stand in it.
  * Growth: one row per change, kept: they are the record of what was said.
  */
 export const template = messages.table(

@@ -4,6 +4,7 @@ import { broadcast, outbox } from "../../db/schema/messages.ts";
 import { read } from "../db/read.ts";
 import { routine } from "../db/routine.ts";
 import { write } from "../db/write.ts";
+import { settings } from "../env.ts";
 import type { AppContext } from "../http/context.ts";
 import type { Page } from "../http/pagination.ts";
 import { Problem } from "../http/problem.ts";
@@ -11,6 +12,7 @@ import { instant, utc, utcOrNull } from "../http/time.ts";
 import type { broadcastBody, BroadcastState } from "./broadcast-model.ts";
 import { channel } from "./contact-model.ts";
 import type { Channel } from "./letter.ts";
+import { ownWords } from "./way-out.ts";
 
 const reading = { scope: "messages:read", workspace: null } as const;
 const writing = { scope: "messages:write", workspace: null } as const;
@@ -20,7 +22,7 @@ const state = z.enum(["draft", "running", "stopped", "done"]);
 const createCall = routine({
   name: "messages.create_broadcast",
   context: { caused_by: "caused_by" },
-  args: z.strictObject({ name: z.string(), channel, kind: z.string(), segment: record, data: record }),
+  args: z.strictObject({ name: z.string(), channel, kind: z.string(), segment: record, data: record, own: record }),
   result: z.object({
     id: z.string(),
     name: z.string(),
@@ -36,7 +38,7 @@ const createCall = routine({
 const moveCall = routine({
   name: "messages.move_broadcast",
   context: { caused_by: "caused_by" },
-  args: z.strictObject({ id: z.string(), move: z.enum(["start", "stop", "resume"]) }),
+  args: z.strictObject({ id: z.string(), move: z.enum(["start", "stop", "resume"]), own: record }),
   result: z.object({ id: z.string(), state, started_at: instant.nullable() }),
 });
 
@@ -47,18 +49,19 @@ type Wish = z.infer<typeof broadcastBody>;
 
 /** Drafts a broadcast. Refuses `template_unknown`, `data_missing`. */
 export async function createBroadcast(c: AppContext, { name, channel: to, kind, segment, data }: Wish) {
-  const args = { name, channel: to, kind, segment: { ...segment }, data };
+  const args = { name, channel: to, kind, segment: { ...segment }, data, own: ownWords(settings(c.env)) };
   const made = await write(c, { routine: createCall, args, ...writing });
   return { ...made, queued: 0, started_at: null, ended_at: null };
 }
 
 /** To how many it would go. Refuses as `createBroadcast`. */
 export async function countBroadcast(c: AppContext, { channel: to, kind, segment, data }: Wish) {
+  const own = JSON.stringify(ownWords(settings(c.env)));
   const [row] = await read(c, reading, (db) =>
     db
       .select({ total: sql<number>`found.total`.as("total"), more: sql<boolean>`found.more`.as("more") })
       .from(
-        sql`messages.count_recipients(${to}, ${kind}, ${JSON.stringify(segment)}::jsonb, ${JSON.stringify(data)}::jsonb) found`,
+        sql`messages.count_recipients(${to}, ${kind}, ${JSON.stringify(segment)}::jsonb, ${JSON.stringify(data)}::jsonb, own => ${own}::jsonb) found`,
       ),
   );
   return { total: row?.total ?? 0, more: row?.more ?? false };
@@ -66,7 +69,7 @@ export async function countBroadcast(c: AppContext, { channel: to, kind, segment
 
 /** Starts, stops or resumes it. Refuses `not_found`, `broadcast_moved_on`, and at the start as `createBroadcast`. */
 export async function moveBroadcast(c: AppContext, id: string, move: "start" | "stop" | "resume") {
-  return write(c, { routine: moveCall, args: { id, move }, ...writing });
+  return write(c, { routine: moveCall, args: { id, move, own: ownWords(settings(c.env)) }, ...writing });
 }
 
 const columns = {

@@ -60,6 +60,10 @@ export const changeBody = z
       description:
         "`false`: an address that took no message is tried again. `true`: nothing is sent there, say because a message to it bounced.",
     }),
+    left: z.boolean().optional().meta({
+      description:
+        "`true`: he told you that he wants no broadcasts, as his own click says. `false`: he wants them again; nothing else brings him back.",
+    }),
   })
   .meta({ example: { opt_outs: ["broadcast.*"] } });
 
@@ -73,6 +77,10 @@ export const contactItem = () =>
     opt_outs: z.array(z.string()),
     silenced_at: moment.nullable().meta({ description: "Since when nothing is sent there: it takes no message." }),
     silenced_reason: z.string().nullable().meta({ example: "blocked by the user" }),
+    left_at: moment.nullable().meta({
+      description:
+        "Since when he has left broadcasts, by the link in one or as you said: he is sent none, whatever `opt_outs` says.",
+    }),
     created_at: moment,
   });
 

@@ -52,7 +52,8 @@ const changeContact = createRoute({
   tags,
   summary: "Change a contact",
   description:
-    "Its language, what it does not want to hear, or whether it is written to at all. It counts for what was not sent yet, too. " +
+    "Its language, what it does not want to hear, whether it is written to at all, or whether it has left broadcasts: that, no other " +
+    "`opt_outs` take back. It counts for what was not sent yet, too. " +
     "Another address is another contact.",
   ...secured("messages:write"),
   request: { params: model.contactParams, headers: idempotencyOptional, body: jsonBody(model.changeBody) },
@@ -65,7 +66,8 @@ const deleteContact = createRoute({
   operationId: "deleteContact",
   tags,
   summary: "Delete a contact",
-  description: "What was not sent there yet is not sent.",
+  description:
+    "What was not sent there yet is not sent. Added again it is a new contact, of which nobody knows what this one had left.",
   ...secured("messages:write"),
   request: { params: model.contactParams, headers: idempotencyOptional },
   responses: { 200: keyedAnswer(model.deletedAnswer, "Deleted"), ...writeRefusals("not_found") },

@@ -34,6 +34,7 @@ const changeCall = routine({
     language: z.string().nullable(),
     opt_outs: z.array(z.string()).nullable(),
     silenced: z.boolean().nullable(),
+    has_left: z.boolean().nullable(),
   }),
   result: z.object({
     id: z.string(),
@@ -44,6 +45,7 @@ const changeCall = routine({
     opt_outs: z.array(z.string()),
     silenced_at: instant.nullable(),
     silenced_reason: z.string().nullable(),
+    left_at: instant.nullable(),
     created_at: instant,
   }),
 });
@@ -67,13 +69,18 @@ export async function createContact(c: AppContext, workspace: string, body: z.in
     opt_outs: body.opt_outs,
   };
   const made = await write(c, { routine: createCall, args, scope, workspace });
-  return { ...made, silenced_at: null, silenced_reason: null };
+  return { ...made, silenced_at: null, silenced_reason: null, left_at: null };
 }
 
 /** Changes a contact; what is not said stays. Refuses `not_found`. */
 export async function changeContact(c: AppContext, workspace: string, id: string, body: z.infer<typeof changeBody>) {
-  const { language = null, opt_outs = null, silenced = null } = body;
-  return write(c, { routine: changeCall, args: { id, language, opt_outs, silenced }, scope, workspace });
+  const { language = null, opt_outs = null, silenced = null, left = null } = body;
+  return write(c, {
+    routine: changeCall,
+    args: { id, language, opt_outs, silenced, has_left: left },
+    scope,
+    workspace,
+  });
 }
 
 /** Nobody writes there any more. Refuses `not_found`. */
@@ -82,9 +89,12 @@ export async function deleteContact(c: AppContext, workspace: string, id: string
 }
 
 /** Its moments as answers show them. */
-const withMoments = <Row extends { silenced_at: string | null; created_at: string }>(row: Row) => ({
+const withMoments = <Row extends { silenced_at: string | null; left_at: string | null; created_at: string }>(
+  row: Row,
+) => ({
   ...row,
   silenced_at: utcOrNull(row.silenced_at),
+  left_at: utcOrNull(row.left_at),
   created_at: utc(row.created_at),
 });
 
@@ -101,6 +111,7 @@ export async function listContacts(c: AppContext, workspace: string, page: Page)
         opt_outs: sql<string[]>`${contact.opt_outs}`.as("opt_outs"),
         silenced_at: contact.silenced_at,
         silenced_reason: contact.silenced_reason,
+        left_at: contact.left_at,
         created_at: contact.created_at,
       })
       .from(contact)

@@ -28,6 +28,16 @@ export type Channel = keyof typeof longestBody;
 /** Why a text cannot be used, or a letter not be written: said to who wrote it. */
 export class Unwritable extends Error {}
 
+/** Its data lack a word that its text names. */
+export class Lacking extends Unwritable {
+  readonly word: string;
+
+  constructor(word: string) {
+    super(`the data have no ${word}`);
+    this.word = word;
+  }
+}
+
 /** A text may name words and ask for flags; it may not bring in other texts, change its own marks, or look into a word. */
 const plain = new Set(["name", "&", "#", "^", "!", "text"]);
 
@@ -70,7 +80,7 @@ function parse(text: string): unknown {
 /** Fills a text. Nothing is escaped: it is read as plain text wherever it goes. Throws `Unwritable` where a word is missing. */
 function fill(text: string, view: View): string {
   const missing = namesIn(text).find((name) => !Object.hasOwn(view, name));
-  if (missing !== undefined) throw new Unwritable(`the data have no ${missing}`);
+  if (missing !== undefined) throw new Lacking(missing);
   return writer().render(text, view, undefined, { escape: String });
 }
 

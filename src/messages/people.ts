@@ -1,13 +1,13 @@
 import * as z from "zod";
 import type { MailAccount, TelegramAccount } from "../env.ts";
 import { routine } from "../db/routine.ts";
-import { Refused, Unreachable } from "../outside/peer.ts";
+import { Refused, Unavailable, Unreachable } from "../outside/peer.ts";
 import { sendMail } from "../outside/mail.ts";
 import { sendText } from "../outside/telegram.ts";
 import type { Shift } from "../sweeps/shift.ts";
 import type { Courier, Delivery, Send } from "./courier.ts";
 import { isBroadcast } from "./kinds.ts";
-import { type Channel, type Letter, Unwritable, writeLetter } from "./letter.ts";
+import { type Channel, Lacking, type Letter, Unwritable, writeLetter } from "./letter.ts";
 import { headersOf, tokensOf, type WayOut, wayOutOf, wayOutUrl, wayOutWord } from "./way-out.ts";
 
 const text = z.array(z.string().nullable());
@@ -47,11 +47,18 @@ async function correspondence(
   };
 }
 
-/** A letter that cannot be written is nobody's to send: another try would write it no better, and its kind's next is none either. */
+/**
+ * A letter that cannot be written is nobody's to send: another try would write it no better, and its kind's next is none either. Where it
+ * lacks what this deployment gave when it was started, that is the deployment's fault, and a person can mend it: it waits.
+ */
 function written(of: Parameters<typeof writeLetter>[0]): Letter {
   try {
     return writeLetter(of);
   } catch (error) {
+    if (error instanceof Lacking && error.word === wayOutWord && of.channel === "email" && isBroadcast(of.kind)) {
+      const message = `there is no ${wayOutWord}: this deployment does not know its own address, or has no signing key`;
+      throw new Unavailable(message, null, { cause: error });
+    }
     if (error instanceof Unwritable) throw new Refused(error.message);
     throw error;
   }

@@ -14,7 +14,7 @@ import { channel } from "./contact-model.ts";
 import { houseKinds, isBroadcast, kindOf } from "./kinds.ts";
 import { type Channel, longestBody, namesIn, namesOf, show, type Template, Unwritable, writeLetter } from "./letter.ts";
 import type { previewBody } from "./template-model.ts";
-import { wayOutOf, wayOutUrl, wayOutWord } from "./way-out.ts";
+import { tokenLength, wayOutOf, wayOutUrl, wayOutWord } from "./way-out.ts";
 
 const reading = { scope: "messages:read", workspace: null } as const;
 
@@ -71,17 +71,33 @@ export async function listKinds(c: AppContext) {
   }));
 }
 
+/** The link to leave broadcasts, where texts there have one of the house: whole, as long as a reader's own, and as it is shown. */
+function linkIn(c: AppContext, { kind, channel: to }: Place): { whole: string; shown: string } | null {
+  const way = isBroadcast(kind) && to === "email" ? wayOutOf(settings(c.env)) : null;
+  if (way === null) return null;
+  return { whole: wayOutUrl(way.origin, "…".repeat(tokenLength(kind))), shown: wayOutUrl(way.origin, "…") };
+}
+
+const linkMark = new RegExp(`\\{\\{[{&]?\\s*${wayOutWord}\\s*\\}?\\}\\}`, "g");
+
 /**
  * The names that a text uses. Throws `validation_failed` naming the member that cannot be used: one that is no text, names what its kind
  * does not have, is too long for its channel, or a subject where there is none to be, or none where there is.
  */
-function checked({ kind, channel: to }: Place, { subject, body }: Words): string[] {
+function checked(c: AppContext, place: Place, { subject, body }: Words): string[] {
+  const { kind, channel: to } = place;
   const faults: Fault[] = [];
   const fault = (member: string, code: string, detail: string) =>
     faults.push({ in: "body", pointer: `/${member}`, code, detail });
   if (to === "email" && subject === undefined) fault("subject", "required", "is required: an e-mail has a subject");
   if (to !== "email" && subject !== undefined) fault("subject", "unknown_member", "only an e-mail has a subject");
-  if (body.length > longestBody[to]) fault("body", "too_big", `must have at most ${longestBody[to]} characters`);
+  const written = body.replaceAll(linkMark, linkIn(c, place)?.whole ?? "$&");
+  if (Math.max(body.length, written.length) > longestBody[to])
+    fault(
+      "body",
+      "too_big",
+      `must have at most ${longestBody[to]} characters${written === body ? "" : ", with its link written out"}`,
+    );
   const known = namesOf(kind);
   const used = new Set<string>();
   for (const [member, text] of Object.entries({ subject, body })) {
@@ -105,17 +121,9 @@ function checked({ kind, channel: to }: Place, { subject, body }: Words): string
   return [...used].toSorted();
 }
 
-/** What the house has for a text whose data lack it: the link to leave broadcasts, here as nobody's. */
-function ownWords(c: AppContext, { kind, channel: to }: Place): Record<string, string> {
-  const way = isBroadcast(kind) && to === "email" ? wayOutOf(settings(c.env)) : null;
-  return way === null ? {} : { [wayOutWord]: wayOutUrl(way.origin, "…") };
-}
-
 /** What a kind says there from now on. */
 export async function putTemplate(c: AppContext, wish: Place & Words) {
-  const own = ownWords(c, wish);
-  const variables = checked(wish, wish).filter((name) => !Object.hasOwn(own, name));
-  const args = { ...wish, subject: wish.subject ?? null, variables };
+  const args = { ...wish, subject: wish.subject ?? null, variables: checked(c, wish, wish) };
   return write(c, { routine: putCall, args, scope: "messages:write", workspace: null });
 }
 
@@ -163,19 +171,21 @@ export async function previewLetter(c: AppContext, wish: z.infer<typeof previewB
     text = written ?? null;
   } else {
     await permitted(c, reading);
-    checked(wish, { subject, body });
+    checked(c, wish, { subject, body });
     text = { language, subject: subject ?? null, body };
   }
+  const link = linkIn(c, wish);
+  const short = (said: string) => (link === null ? said : said.replaceAll(link.whole, link.shown));
   try {
     const letter = writeLetter({
       channel: to,
       kind,
-      data: { ...ownWords(c, wish), ...data },
+      data: { ...(link === null ? {} : { [wayOutWord]: link.whole }), ...data },
       language,
       template: text,
     });
     const spoken = text?.language ?? builtIn(kind, language)?.language ?? language;
-    return { language: spoken, subject: to === "email" ? letter.subject : null, text: letter.text };
+    return { language: spoken, subject: to === "email" ? short(letter.subject) : null, text: short(letter.text) };
   } catch (error) {
     if (!(error instanceof Unwritable)) throw error;
     throw invalid(dataFaults(error));

@@ -12,7 +12,8 @@ const headers = {
   "X-Robots-Tag": "noindex",
 };
 
-const path = "/unsubscribe/:token";
+/** A link that ends with a slash is the same link. */
+const paths = ["/unsubscribe/:token", "/unsubscribe/:token/"];
 
 /**
  * Where List-Unsubscribe of a broadcast's mail leads. GET shows a button and changes nothing, for whatever looks at mail follows its links;
@@ -20,14 +21,14 @@ const path = "/unsubscribe/:token";
  */
 export const leaving = new Hono<AppEnv>();
 
-leaving.get(path, async (c) => {
+leaving.on("GET", paths, async (c) => {
   const leaver = await leaverIn(c);
   if (leaver === null) return c.html(page("none", null), 404, headers);
-  const { language, hears } = await reader(c, leaver);
-  return c.html(page(hears === true ? "ask" : "done", language), 200, headers);
+  const { language, has_left } = await reader(c, leaver);
+  return c.html(page(has_left === false ? "ask" : "done", language), 200, headers);
 });
 
-leaving.post(path, async (c) => {
+leaving.on("POST", paths, async (c) => {
   // Whatever is in it: who posts here can mean one thing only.
   await readBytes(c.req.raw);
   const leaver = await leaverIn(c);

@@ -34,6 +34,10 @@ export function wayOutOf({ public_url, webhook_key }: Settings): WayOut | null {
  */
 export const wayOutWord = "unsubscribe_url";
 
+/** The words that a text has from this deployment without any data, by channel; as messages.demand_template takes them. */
+export const ownWords = (settings: Settings): Record<string, string[]> =>
+  wayOutOf(settings) === null ? {} : { email: [wayOutWord] };
+
 /** Where a token is taken. */
 export const wayOutUrl = (origin: string, token: string): string => `${origin}/unsubscribe/${token}`;
 
@@ -46,6 +50,10 @@ export const headersOf = (url: string): Record<string, string> => ({
 const prefix = "broadcast.";
 const macLength = 32;
 const idLength = 16;
+
+/** How many characters a token has that names this kind. */
+export const tokenLength = (kind: string): number =>
+  Math.ceil(((macLength + idLength + kind.length - prefix.length) * 4) / 3);
 
 /**
  * Tokens of a deployment: an HMAC (SHA-256), the contact's id, and its broadcast's name. Their key is made from the deployment's (HKDF) under

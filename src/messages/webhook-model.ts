@@ -21,6 +21,7 @@ export const eventTypes = [
   "access.revoked",
   "access.removed",
   "hold.expired",
+  "contact.unsubscribed",
   "alarm.opened",
   "alarm.closed",
 ] as const;

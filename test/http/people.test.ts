@@ -30,6 +30,7 @@ describe("a contact", () => {
       address: "Ada@example.com",
       silenced_at: null,
       silenced_reason: null,
+      left_at: null,
       created_at: expect.stringMatching(/Z$/),
     };
     expect([made.status, made.body]).toEqual([201, shown]);

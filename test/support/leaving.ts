@@ -81,6 +81,26 @@ class Readers {
     return { status: answer.status, headers: answer.headers, html: await answer.text() };
   }
 
+  /** Where the operator has somebody. */
+  path({ id, workspace }: Pick<Reader, "id" | "workspace">): string {
+    return `/v1/workspaces/${workspace}/contacts/${id}`;
+  }
+
+  /** What the operator changes of somebody; answers him. */
+  async change(reader: Pick<Reader, "id" | "workspace">, body: object) {
+    return this.post.api.call("PATCH", this.path(reader), { body });
+  }
+
+  /** Since when somebody has left broadcasts; null: he has not. */
+  async leftAt({ id }: Pick<Reader, "id">): Promise<string | null | undefined> {
+    const [row] = await rows<{ left_at: string | null }>(
+      this.post.db,
+      "select left_at::text from messages.contact where id = $1",
+      [id],
+    );
+    return row?.left_at;
+  }
+
   async optOuts({ id }: Pick<Reader, "id">): Promise<string[] | undefined> {
     const [row] = await rows<{ opt_outs: string[] }>(
       this.post.db,

@@ -1,4 +1,4 @@
--- messages.contact_takes: may a contact be sent a message of this kind, now? It is there, is not silenced, and has not opted out.
+-- messages.contact_takes: may a contact be sent a message of this kind, now? It is there, is not silenced, and has neither opted out nor left.
 -- Callers: messages.still_holds
 create or replace function messages.contact_takes(contact_id uuid, kind text)
   returns boolean
@@ -7,6 +7,6 @@ as $$
 begin
   return exists (
     select from messages.contact c
-     where c.id = contact_takes.contact_id and c.silenced_at is null and messages.wants(c.opt_outs, contact_takes.kind));
+     where c.id = contact_takes.contact_id and c.silenced_at is null and messages.wants(c.opt_outs, c.left_at, contact_takes.kind));
 end
 $$;

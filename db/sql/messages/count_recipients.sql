@@ -8,7 +8,8 @@ create or replace function messages.count_recipients(
   data jsonb default null,
   thousands integer default 100,
   out total integer,
-  out more boolean
+  out more boolean,
+  own jsonb default '{}'
 )
   language plpgsql stable security definer set search_path = ''
 as $$
@@ -17,7 +18,8 @@ declare
   v_ids uuid[];
 begin
   if count_recipients.data is not null then
-    perform messages.demand_template(count_recipients.channel, count_recipients.kind, count_recipients.data);
+    perform messages.demand_template(count_recipients.channel, count_recipients.kind, count_recipients.data,
+      count_recipients.own);
   end if;
   count_recipients.total := 0;
   for v_round in 1..count_recipients.thousands loop

@@ -10,12 +10,13 @@ create or replace function messages.create_broadcast(
   caused_by text,
   out id uuid,
   out state text,
-  out created_at timestamptz
+  out created_at timestamptz,
+  own jsonb default '{}'
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform messages.demand_template(create_broadcast.channel, create_broadcast.kind, create_broadcast.data);
+  perform messages.demand_template(create_broadcast.channel, create_broadcast.kind, create_broadcast.data, create_broadcast.own);
   create_broadcast.id := uuidv7();
   create_broadcast.state := 'draft';
   create_broadcast.created_at := ops.now();

@@ -21,7 +21,7 @@ begin
       select uuidv7(), c.channel, s.kind, s.workspace_id, s.id || ':' || c.id, s.body, 'queued', v_now, v_now, c.id
         from said s
         join messages.contact c on c.workspace_id = s.workspace_id
-       where s.holds and c.silenced_at is null and messages.wants(c.opt_outs, s.kind)
+       where s.holds and c.silenced_at is null and messages.wants(c.opt_outs, c.left_at, s.kind)
        order by s.id, c.id
       on conflict on constraint outbox_dedupe_once do nothing
       returning dedupe_key

@@ -10,7 +10,8 @@ create or replace function messages.move_broadcast(
   move text,
   caused_by text,
   out state text,
-  out started_at timestamptz
+  out started_at timestamptz,
+  own jsonb default '{}'
 )
   language plpgsql volatile security definer set search_path = ''
 as $$
@@ -33,7 +34,7 @@ begin
     perform ops.refuse('broadcast_moved_on', jsonb_build_object('state', v_row.state));
   elsif move_broadcast.move = 'start' then
     perform pg_advisory_xact_lock(hashtextextended('messages.joins:' || v_row.channel, 0));
-    perform messages.demand_template(v_row.channel, v_row.kind, v_row.data);
+    perform messages.demand_template(v_row.channel, v_row.kind, v_row.data, move_broadcast.own);
   end if;
   v_now := ops.now();
   update messages.broadcast b

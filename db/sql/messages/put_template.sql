@@ -1,4 +1,4 @@
--- messages.put_template: what a kind of message says on a channel in a language from now on; `variables`: the data that it names. The
+-- messages.put_template: what a kind of message says on a channel in a language from now on; `variables`: the names that stand in it. The
 -- same text again is no new number. Guarantees: numbers of one text follow each other without a gap; an audit row in the same statement.
 -- Refuses: constraints template_*. Locks: the text's name (advisory), then what joins the channel (advisory, shared: who
 -- starts a broadcast waits for it). Callers: worker

@@ -1,5 +1,5 @@
 -- messages.recipients: which of these contacts a broadcast of this kind to this segment is for, now: those of the segment that are not
--- silenced and have not opted out. A segment is `{"all": true}`, or conditions that all hold: `plans` (codes) and `subscriptions`
+-- silenced and have neither opted out nor left. A segment is `{"all": true}`, or conditions that all hold: `plans` (codes) and `subscriptions`
 -- (states, or `none`) of the workspace's subscription that lives; `languages` (`de` is `de-AT` too); `created_after`, `created_before`
 -- of the contact. Locks: nothing. Callers: messages.broadcasts, messages.count_recipients
 create or replace function messages.recipients(ids uuid[], segment jsonb, kind text)
@@ -15,7 +15,7 @@ begin
   select coalesce(array_agg(c.id order by c.id), '{}') as contacts, coalesce(array_agg(c.workspace_id order by c.id), '{}') as workspaces
     into v_row
     from messages.contact c
-   where c.id = any (recipients.ids) and c.silenced_at is null and messages.wants(c.opt_outs, recipients.kind)
+   where c.id = any (recipients.ids) and c.silenced_at is null and messages.wants(c.opt_outs, c.left_at, recipients.kind)
      and (cardinality(v_languages) = 0 or c.language = any (v_languages) or split_part(c.language, '-', 1) = any (v_languages))
      and (c.created_at >= (recipients.segment->>'created_after')::timestamptz) is not false
      and (c.created_at < (recipients.segment->>'created_before')::timestamptz) is not false;

@@ -63,7 +63,7 @@ export const people: Mutation[] = [
   {
     guard: "D8 who opted out is not told",
     routine: "messages.fan_out",
-    changes: [["and messages.wants(c.opt_outs, s.kind)", ""]],
+    changes: [["and messages.wants(c.opt_outs, c.left_at, s.kind)", ""]],
     probe: async (lab) => {
       expect(await told(lab, { opt_outs: ["purchase_paid"] })).toMatchObject({ state: "canceled", messages: [] });
     },
@@ -92,7 +92,7 @@ export const people: Mutation[] = [
     probe: async (lab) => {
       const [row] = await rows<{ wants: boolean }>(
         lab.db,
-        "select messages.wants('{broadcast.*}', 'broadcast.spring') as wants",
+        "select messages.wants('{broadcast.*}', null, 'broadcast.spring') as wants",
       );
       expect(row?.wants).toBe(false);
     },
@@ -100,27 +100,13 @@ export const people: Mutation[] = [
   {
     guard: "D8 who opted out after it was queued is not sent it",
     routine: "messages.contact_takes",
-    changes: [["and messages.wants(c.opt_outs, contact_takes.kind)", ""]],
+    changes: [["and messages.wants(c.opt_outs, c.left_at, contact_takes.kind)", ""]],
     probe: async (lab) => {
       const { contact, notice, workspace } = await told(lab);
       const wish = { workspace_id: workspace, id: contact, language: null, opt_outs: ["*"], silenced: null };
       await call(lab.db, "messages.change_contact", { ...wish, caused_by: "test" });
       await pumpAll(lab.db, "email");
       expect((await fanned(lab.db, notice)).messages).toMatchObject([{ state: "canceled" }]);
-    },
-  },
-  {
-    guard: "D13 who leaves broadcasts twice has left once",
-    routine: "messages.unsubscribe",
-    changes: [["and messages.wants(c.opt_outs, 'broadcast.*')", ""]],
-    probe: async (lab) => {
-      const contact_id = await newContact(lab.db, { opt_outs: ["reminder"] });
-      const leave = () => call(lab.db, "messages.unsubscribe", { contact_id, kind: "broadcast.x" });
-      expect(await leave()).toMatchObject({ changed: true });
-      expect(await leave()).toMatchObject({ changed: false });
-      const left = await rows(lab.db, "select opt_outs from messages.contact where id = $1", [contact_id]);
-      expect(left).toEqual([{ opt_outs: ["reminder", "broadcast.*"] }]);
-      expect(await rows(lab.db, "select from ops.audit where actor = 'contact:' || $1", [contact_id])).toHaveLength(1);
     },
   },
   {
