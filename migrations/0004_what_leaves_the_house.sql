@@ -25,7 +25,7 @@ drop function "payments"."start_checkout"(uuid, text, integer, text, text, text,
 -- @drop routine payments.sync_checkout
 drop function "payments"."sync_checkout"(uuid, jsonb);
 
--- @tables access.key, access.stray, billing.subscription, ledger.account, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
+-- @tables access.key, access.stray, access.stray_day, billing.subscription, ledger.account, messages.broadcast, messages.channel, messages.contact, messages.endpoint, messages.outbox, messages.template, messages.webhook_event, payments.purchase
 CREATE TABLE "messages"."broadcast" (
 	"id" uuid NOT NULL,
 	"name" text NOT NULL,
@@ -100,6 +100,12 @@ CREATE TABLE "access"."stray" (
 	"removals" integer DEFAULT 0 NOT NULL,
 	"approved_at" timestamp with time zone,
 	CONSTRAINT "stray_pk" PRIMARY KEY("key")
+);
+CREATE TABLE "access"."stray_day" (
+	"singleton" boolean DEFAULT true NOT NULL,
+	"removed_at" timestamp with time zone[] DEFAULT '{}' NOT NULL,
+	CONSTRAINT "stray_day_pk" PRIMARY KEY("singleton"),
+	CONSTRAINT "stray_day_one_row" CHECK (singleton)
 );
 CREATE TABLE "messages"."template" (
 	"id" uuid NOT NULL,
@@ -297,8 +303,8 @@ $$;
 revoke all on function "access"."follow"(uuid, uuid) from public, tollgate_worker;
 
 -- @routine access.most_strays
--- access.most_strays: how many strays are removed at once without a person: a fifth of the keys that are to be there now, ten at least and a
--- thousand at most. Counts no further than to the 5,000th key, in an index of those that live. Callers: access.remove_strays
+-- access.most_strays: how many strays are removed within a day without a person: a fifth of the keys that are to be there now, ten at least
+-- and a hundred at most. Counts no further than to the 500th key, in an index of those that live. Callers: access.remove_strays
 create or replace function access.most_strays()
   returns integer
   language plpgsql stable security definer set search_path = ''
@@ -308,8 +314,8 @@ declare
 begin
   -- By the order, the index is the way, whatever is thought of how many there are.
   select count(*) into strict v_live from (
-    select k.subscription_id from access.key k where k.state in ('pending', 'active') order by k.subscription_id limit 5000) live;
-  return least(1000, greatest(10, v_live / 5));
+    select k.subscription_id from access.key k where k.state in ('pending', 'active') order by k.subscription_id limit 500) live;
+  return least(100, greatest(10, v_live / 5));
 end
 $$;
 revoke all on function "access"."most_strays"() from public, tollgate_worker;
@@ -430,10 +436,12 @@ revoke all on function "access"."removal_name"(uuid, timestamptz, integer) from 
 -- access.remove_strays: the provisioner's list was read to its end, in the pass that began at `listed_at`. Strays that it did not show any
 -- more are forgotten; those that were seen in two passes are to be removed there. One that stays all the same is told of again after
 -- two more passes, never while its removal is under way.
--- Guarantees: a removal is sent only while no row stands for the key (access.still_wanted). Where more wait than access.most_strays, none is
---   removed, under an alarm `strays_many`, unless a person has approved each of them within a day (access.approve_strays): for then this
---   is hardly the list of our keys. An approval is used up by the removal. `more`: there are others to forget, or to remove.
--- Locks: the strays, in the order of their keys, SKIP LOCKED; then the outbox. Callers: worker
+-- Guarantees: a removal is sent only while no row stands for the key (access.still_wanted). Where those that wait, and those that went by
+--   themselves within the last day, are more than access.most_strays, none is removed, under an alarm `strays_many`, unless a person has
+--   approved each that waits within a day (access.approve_strays): for then this is hardly the list of our keys. An approval is used up by
+--   the removal, and what it removes does not count against the day. `more`: there are others to forget, or to remove.
+-- Locks: strays that are gone, SKIP LOCKED; access.stray_day; the strays, SKIP LOCKED, both in the order of their keys; then the outbox.
+-- Callers: worker
 create or replace function access.remove_strays(
   listed_at timestamptz,
   out forgotten integer,
@@ -445,6 +453,8 @@ as $$
 declare
   c_batch constant integer := 1000;
   v_most integer := access.most_strays();
+  v_now timestamptz;
+  v_today timestamptz[];
   v_keys uuid[];
   v_again record;
 begin
@@ -462,18 +472,23 @@ begin
     return;
   end if;
 
+  -- Of passes that end at once, each waits here for the one before, and counts what that one has removed.
+  select d.removed_at into strict v_today from access.stray_day d for no key update;
+  v_now := ops.now();
+  v_today := array(select r.at from unnest(v_today) r(at) where r.at > v_now - interval '1 day');
   v_keys := access.waiting_strays(remove_strays.listed_at);
-  if cardinality(v_keys) > v_most and exists (
+  if cardinality(v_today) + cardinality(v_keys) > v_most and exists (
     select from access.stray s
-     where s.key = any (v_keys) and (s.approved_at is null or s.approved_at <= ops.now() - interval '1 day')) then
-    perform ops.raise_alarm('strays_many', 'provisioner', jsonb_build_object('strays', cardinality(v_keys), 'most', v_most));
+     where s.key = any (v_keys) and (s.approved_at is null or s.approved_at <= v_now - interval '1 day')) then
+    perform ops.raise_alarm('strays_many', 'provisioner', jsonb_build_object(
+      'strays', cardinality(v_keys), 'removed_today', cardinality(v_today), 'most', v_most));
     return;
   end if;
   perform ops.close_alarm('strays_many', 'provisioner');
 
   -- One that was told of meanwhile was seen no more since.
   with held as materialized (
-    select s.key from access.stray s
+    select s.key, s.approved_at is null or s.approved_at <= v_now - interval '1 day' as unsaid from access.stray s
      where s.key = any (v_keys) and s.times > 0 and s.seen_at = remove_strays.listed_at
      order by s.key
      limit c_batch
@@ -481,15 +496,19 @@ begin
   ), told as (
     update access.stray s set removals = s.removals + 1, times = 0, approved_at = null
       from held h where s.key = h.key
-    returning s.key, s.first_seen_at, s.removals
+    returning s.key, s.first_seen_at, s.removals, h.unsaid
   )
   select coalesce(array_agg(null::uuid), '{}') as workspace_ids,
          coalesce(array_agg(access.removal_name(t.key, t.first_seen_at, t.removals) order by t.key), '{}') as names,
-         coalesce(array_agg(jsonb_build_object('key', t.key) order by t.key), '{}') as bodies
+         coalesce(array_agg(jsonb_build_object('key', t.key) order by t.key), '{}') as bodies,
+         count(*) filter (where t.unsaid)::integer as unsaid
     into strict v_again
     from told t;
   remove_strays.removing := cardinality(v_again.names);
   remove_strays.more := remove_strays.removing = c_batch;
+  if v_again.unsaid > 0 then
+    update access.stray_day d set removed_at = v_today || array_fill(v_now, array[v_again.unsaid]);
+  end if;
   perform messages.enqueue_many('provisioner', 'remove_stray', v_again.workspace_ids, v_again.names, v_again.bodies);
 end
 $$;
@@ -5122,6 +5141,10 @@ create or replace trigger purchase_told
   when (old.state is distinct from new.state)
   execute function payments.tell_purchase();
 
+-- @data access.stray_day
+-- access.stray_day: its one row. Run again, it leaves what is counted there as it is.
+insert into access.stray_day (singleton) values (true) on conflict (singleton) do nothing;
+
 -- @data ops.transition
 -- ops.transition: the allowed moves of every lifecycle. From '' a row is born.
 delete from ops.transition;
@@ -5251,6 +5274,10 @@ insert into ops.transition (machine, from_state, to_state) values
 -- @grant access.stray
 revoke all on "access"."stray" from public, tollgate_worker;
 grant select on "access"."stray" to tollgate_worker;
+
+-- @grant access.stray_day
+revoke all on "access"."stray_day" from public, tollgate_worker;
+grant select on "access"."stray_day" to tollgate_worker;
 
 -- @grant messages.broadcast
 revoke all on "messages"."broadcast" from public, tollgate_worker;

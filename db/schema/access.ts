@@ -1,5 +1,16 @@
 import { sql } from "drizzle-orm";
-import { check, index, integer, pgSchema, primaryKey, text, unique, uniqueIndex, uuid } from "drizzle-orm/pg-core";
+import {
+  boolean,
+  check,
+  index,
+  integer,
+  pgSchema,
+  primaryKey,
+  text,
+  unique,
+  uniqueIndex,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { time } from "./columns.ts";
 
 /** Who may use what is sold by the period. */
@@ -68,4 +79,20 @@ export const stray = access.table(
     approved_at: time(),
   },
   (t) => [primaryKey({ name: "stray_pk", columns: [t.key] })],
+);
+
+/**
+ * When strays were last removed without a person's word, in one row: an instant for each of them, the last day's. Strays are forgotten when
+ * they are gone, and their messages are dropped: what was removed today must be known all the same. Growth: as many as may go in a day.
+ */
+export const strayDay = access.table(
+  "stray_day",
+  {
+    singleton: boolean().notNull().default(true),
+    removed_at: time()
+      .array()
+      .notNull()
+      .default(sql`'{}'`),
+  },
+  (t) => [primaryKey({ name: "stray_day_pk", columns: [t.singleton] }), check("stray_day_one_row", sql`singleton`)],
 );

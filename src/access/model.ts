@@ -67,7 +67,7 @@ export const differencesAnswer = () =>
         workspace_id: uuid.nullable(),
         seen: z.int().min(0).nullable().meta({
           description:
-            "In how many passes it was seen already; of those to remove. Seen in two, it is removed; where those are many, once you have said so.",
+            "In how many passes it was seen already; of those to remove. Seen in two, it is removed; where those are many, in a day, once you have said so.",
         }),
       }),
     ),

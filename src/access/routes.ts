@@ -102,7 +102,7 @@ const removeStrays = createRoute({
   tags: ["access"],
   summary: "Have many strays removed at the provisioner",
   description:
-    "Keys that no access key here stands for, when they are more than are removed by themselves (the alarm `strays_many`). Look at them " +
+    "Keys that no access key here stands for, when they are more than are removed by themselves within a day (the alarm `strays_many`). Look at them " +
     "before: `GET /v1/provisioner/reconcile`. The next pass removes those that wait now, if it comes within a day; where others have come to " +
     "wait by then, it removes none, and says so. Saying it again changes nothing. For an operator's key.",
   ...secured("access:write"),

@@ -35,7 +35,7 @@ for (const kind of ["http", "marzban"] as const) {
         expect(await door.sweep(reconcile, outbox)).toMatchObject([{ error: null }, { processed: 0 }]);
       }
       expect(door.there()).toEqual(theirs);
-      expect(await alarm(door.api)).toEqual({ strays: 11, most: 10 });
+      expect(await alarm(door.api)).toEqual({ strays: 11, removed_today: 0, most: 10 });
       const { data } = (await door.api.get("/v1/provisioner/reconcile")).body;
       expect(data).toMatchObject(theirs.map((key) => ({ does: "remove", key, seen: 3 })));
       const said = await door.api.post(path, { most: 11 });

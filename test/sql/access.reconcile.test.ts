@@ -17,6 +17,7 @@ const test = inSql.extend("keeper", async ({ db }) => {
     keeper.keys.add(key);
   }
   await keeper.pass();
+  await keeper.anotherDay();
   return keeper;
 });
 
@@ -331,6 +332,7 @@ test("D18 customers come and go while pumps and passes run: who pays is there in
   keeper,
 }) => {
   for (let round = 0; round < 3; round += 1) {
+    await keeper.anotherDay();
     const guests = await race(12, () => Guest.withKey(db));
     const foreign = Array.from({ length: 4 }, () => randomUUID());
     for (const key of foreign) keeper.keys.add(key);

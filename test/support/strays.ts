@@ -15,6 +15,7 @@ export class Strayed extends Keeper {
     for (const table of ["access.stray", "access.key", "messages.outbox", "ops.alarm", "ops.cursor"]) {
       await this.db.query(`delete from ${table}`);
     }
+    await this.anotherDay();
   }
 
   /** Keys that are there. Their subscriptions are nobody's. */
@@ -48,6 +49,37 @@ export class Strayed extends Keeper {
 
   approve(most: number): Promise<Approval> {
     return call<Approval>(this.db, "access.approve_strays", { most, caused_by: "key:somebody" });
+  }
+
+  /** How many went by themselves within the last day or before it, as it is counted. */
+  async counted(): Promise<number> {
+    const [row] = await rows<{ n: number }>(this.db, "select cardinality(removed_at) as n from access.stray_day");
+    return row?.n ?? 0;
+  }
+
+  /** So many strays come, and go by themselves, now. */
+  async removed(count: number): Promise<void> {
+    this.foreign(count);
+    await this.pass();
+    await this.pass();
+    await this.pump();
+    await this.pass();
+  }
+
+  /**
+   * Two passes that are to be ended, each of which has seen strays for the second time that the other did not: they answer when they
+   * began.
+   */
+  async twoPasses(first: number, second: number): Promise<[string, string]> {
+    const theirs = this.foreign(first);
+    await this.pass();
+    const early = await this.begin();
+    this.foreign(second);
+    await this.part(early);
+    for (const key of theirs) this.keys.delete(key);
+    const late = await this.beginAnew();
+    await this.part(late);
+    return [early, late];
   }
 
   /** What the open alarm says; null: there is none. */

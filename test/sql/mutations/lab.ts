@@ -131,6 +131,7 @@ export class Lab {
            billing.trial, access.key, access.stray, messages.contact, messages.template, messages.broadcast, messages.channel`,
       );
       await client.query("update billing.policy set after_end = default, shortfall = default");
+      await client.query("update access.stray_day set removed_at = default");
       await client.query("update payments.referral_policy set percent = default, recurring = default");
       await client.query("update ops.clock set clock_offset = interval '0'");
     });
