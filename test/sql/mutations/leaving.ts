@@ -66,6 +66,18 @@ export const leaving: Mutation[] = [
     },
   },
   {
+    guard: "D13 the page lets leave also whom his workspace has opted out",
+    routine: "messages.reader",
+    changes: [["c.left_at is not null", "not messages.wants(c.opt_outs, c.left_at, 'broadcast.*')"]],
+    probe: async (lab) => {
+      const { contact_id, change } = await left(lab);
+      const reader = () => call<{ has_left: boolean }>(lab.db, "messages.reader", { contact_id });
+      expect(await reader()).toMatchObject({ has_left: true });
+      await change({ has_left: false, opt_outs: ["*"] });
+      expect(await reader()).toMatchObject({ has_left: false });
+    },
+  },
+  {
     guard: "D13 who has left hears of no broadcast, whatever his opt-outs say",
     routine: "messages.wants",
     changes: [["wants.left_at is null and ", ""]],
