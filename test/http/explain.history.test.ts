@@ -16,7 +16,7 @@ const seed = Number(process.env["SEED"] ?? Date.now() % 2 ** 31);
 test(
   "after random histories every balance is explained: the lines sum to it, and from each transaction to the next it goes on",
   {
-    timeout: 240_000,
+    timeout: 600_000,
   },
   async ({ api, db, world }) => {
     await preparePayments(db);

@@ -1,6 +1,7 @@
 import { describe, expect } from "vitest";
 import { registry } from "../../src/sweeps/registry.ts";
 import { Api, idOf } from "../support/api.ts";
+import { until } from "../support/barrier.ts";
 import { test as inWorld } from "../support/world.ts";
 
 const test = inWorld.extend("api", ({ world }) => new Api(world.url, world.operatorKey));
@@ -159,7 +160,9 @@ describe("sweeps", () => {
       const { data } = (await api.get("/v1/alarms")).body;
       expect(data).toMatchObject([{ code: "sweep_failed", subject: "holds_expire", times: 1, closed_at: null }]);
       expect(JSON.stringify(data)).not.toContain("postgres://tollgate");
-      const failed = world.worker.logs.filter(({ level }) => level === "error");
+      const logged = () => world.worker.logs.filter(({ level }) => level === "error");
+      await until("it is logged", async () => logged().length > 0);
+      const failed = logged();
       expect(failed).toHaveLength(1);
       expect(JSON.parse(failed[0]?.message ?? "")).toMatchObject({ sweep: "holds_expire", error: expect.any(String) });
       expect((await api.get("/ready")).body).toMatchObject({ open_alarms: 1 });

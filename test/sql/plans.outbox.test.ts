@@ -78,18 +78,14 @@ test.for<[what: string, statement: string, most: number]>([
   ],
   ["the lag", "select messages.lag_seconds()", 3],
   ["sending again what is dead", "select messages.retry_dead('provisioner', 'test')", 50],
-])("D16 %s looks at no more than that", { timeout: 120_000 }, async ([, statement, most], { planned }) => {
+])("D16 %s looks at no more than that", async ([, statement, most], { planned }) => {
   // A plan of plpgsql's becomes generic with its sixth run.
   for (let run = 0; run < 7; run += 1) {
     expect(lookedAt(await planned.readings(statement))).toBeLessThanOrEqual(most);
   }
 });
 
-test(
-  "D16 what an endpoint that is down has not heard is put off 1,000 at a time",
-  { timeout: 120_000 },
-  async ({ planned }) => {
-    const due = { text: "update messages.outbox set due_at = now() where endpoint_id = $1", values: [down] };
-    expect(lookedAt(await planned.readings("select messages.hold_back('webhook')", [], due))).toBeLessThanOrEqual(1000);
-  },
-);
+test("D16 what an endpoint that is down has not heard is put off 1,000 at a time", async ({ planned }) => {
+  const due = { text: "update messages.outbox set due_at = now() where endpoint_id = $1", values: [down] };
+  expect(lookedAt(await planned.readings("select messages.hold_back('webhook')", [], due))).toBeLessThanOrEqual(1000);
+});

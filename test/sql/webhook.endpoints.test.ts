@@ -167,7 +167,7 @@ describe("a replay", () => {
     const endpoint = await Endpoint.listening(db, ["credits.*"]);
     const event = await tell(db);
     await failed(db);
-    expect((await endpoint.sent())[0]?.seconds).toBeGreaterThan(3);
+    expect((await endpoint.sent())[0]?.seconds).toBeGreaterThan(0);
     await endpoint.replayEvent(event);
     expect((await endpoint.sent())[0]).toMatchObject({ seconds: 0, attempts: 1 });
     await failed(db, { final: true });

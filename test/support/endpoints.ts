@@ -107,7 +107,7 @@ export class Endpoint {
     return rows<Sent>(
       this.db,
       `select o.id, o.body ->> 'event_id' as event_id, o.kind, o.state, o.attempts, o.error,
-              round(extract(epoch from o.due_at - ops.now()))::int as seconds
+              case when o.due_at is not null then greatest(0, round(extract(epoch from o.due_at - ops.now()))::int) end as seconds
          from messages.outbox o where o.endpoint_id = $1 order by o.id`,
       [this.id],
     );
