@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { MailAccount, TelegramAccount } from "../env.ts";
 import { routine } from "../db/routine.ts";
-import { Refused, Unavailable, Unreachable } from "../outside/peer.ts";
+import { Later, Refused, Unreachable } from "../outside/peer.ts";
 import { sendMail } from "../outside/mail.ts";
 import { sendText } from "../outside/telegram.ts";
 import type { Shift } from "../sweeps/shift.ts";
@@ -49,7 +49,7 @@ async function correspondence(
 
 /**
  * A letter that cannot be written is nobody's to send: another try would write it no better, and its kind's next is none either. Where it
- * lacks what this deployment gave when it was started, that is the deployment's fault, and a person can mend it: it waits.
+ * lacks what this deployment gave when it was started, that is the deployment's fault, and a person can mend it: it waits, and receipts do not wait with it.
  */
 function written(of: Parameters<typeof writeLetter>[0]): Letter {
   try {
@@ -57,7 +57,7 @@ function written(of: Parameters<typeof writeLetter>[0]): Letter {
   } catch (error) {
     if (error instanceof Lacking && error.word === wayOutWord && of.channel === "email" && isBroadcast(of.kind)) {
       const message = `there is no ${wayOutWord}: this deployment does not know its own address, or has no signing key`;
-      throw new Unavailable(message, null, { cause: error });
+      throw new Later(message, null);
     }
     if (error instanceof Unwritable) throw new Refused(error.message);
     throw error;

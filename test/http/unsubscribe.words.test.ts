@@ -79,6 +79,10 @@ describe("D13 a text with the link to leave", () => {
     ]);
     expect(waiting).toEqual([{ state: "queued", attempts: 1, error: expect.stringContaining("no unsubscribe_url") }]);
     expect(readers.mails(ada)).toEqual([]);
+    // It is not the mail service's fault: nothing else waits.
+    expect(await rows(post.db, "select failures from messages.channel where name = 'email'")).toEqual([
+      { failures: 0 },
+    ]);
     await post.mend();
     expect(readers.mails(ada, "Linked").map((mail) => mail.text)).toEqual([
       `Leave: ${publicUrl}${readers.wayOut(ada)}`,
