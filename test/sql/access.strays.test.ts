@@ -174,7 +174,7 @@ describe("when a person has said so", () => {
   });
 
   test("D23 and it is said while passes end: all are removed or none, and once", async ({ db, keeper }) => {
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < 20; round += 1) {
       await keeper.empty();
       await waiting(keeper, 40);
       const listed_at = await keeper.begin();

@@ -2,7 +2,7 @@
 -- It holds for those that wait now and for no other: one that comes to wait later is not among them, and then none is removed.
 -- Guarantees: saying it again changes nothing, nor does saying it while none waits; an audit row in the same statement, where it changed
 --   something. Refuses: strays_more (with their number): there are more than he has seen.
--- Locks: the strays, in the order of their keys. Callers: worker
+-- Locks: access.stray_day, as the end of a pass does; then the strays, in the order of their keys. Callers: worker
 create or replace function access.approve_strays(
   most integer,
   caused_by text,
@@ -12,10 +12,12 @@ create or replace function access.approve_strays(
   language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_now timestamptz := ops.now();
+  v_now timestamptz;
   v_keys uuid[];
   v_count integer;
 begin
+  perform from access.stray_day d for no key update;
+  v_now := ops.now();
   -- As of what the last pass has seen.
   v_keys := access.waiting_strays((select coalesce(max(s.seen_at), v_now) from access.stray s));
   approve_strays.strays := cardinality(v_keys);

@@ -5,8 +5,7 @@
 --   themselves within the last day, are more than access.most_strays, none is removed, under an alarm `strays_many`, unless a person has
 --   approved each that waits within a day (access.approve_strays): for then this is hardly the list of our keys. An approval is used up by
 --   the removal, and what it removes does not count against the day. `more`: there are others to forget, or to remove.
--- Locks: strays that are gone, SKIP LOCKED; access.stray_day; the strays, SKIP LOCKED, both in the order of their keys; then the outbox.
--- Callers: worker
+-- Locks: access.stray_day; the strays, SKIP LOCKED, in the order of their keys; then the outbox. Callers: worker
 create or replace function access.remove_strays(
   listed_at timestamptz,
   out forgotten integer,
@@ -23,6 +22,9 @@ declare
   v_keys uuid[];
   v_again record;
 begin
+  -- Of passes that end at once, each waits here for the one before, and counts what that one has removed; and a person's word comes before
+  -- or after, so that no stray is passed over whose row he holds.
+  select d.removed_at into strict v_today from access.stray_day d for no key update;
   with gone as materialized (
     select s.key from access.stray s where s.seen_at < remove_strays.listed_at
      order by s.key
@@ -37,8 +39,6 @@ begin
     return;
   end if;
 
-  -- Of passes that end at once, each waits here for the one before, and counts what that one has removed.
-  select d.removed_at into strict v_today from access.stray_day d for no key update;
   v_now := ops.now();
   v_today := array(select r.at from unnest(v_today) r(at) where r.at > v_now - interval '1 day');
   v_keys := access.waiting_strays(remove_strays.listed_at);

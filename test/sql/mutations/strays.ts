@@ -136,6 +136,25 @@ export const strays: Mutation[] = [
     },
   },
   {
+    guard: "D23 a pass waits for a person's word that is being said",
+    routine: "access.approve_strays",
+    changes: [["perform from access.stray_day d for no key update;", ""]],
+    probe: async (lab) => {
+      const keeper = new Strayed(lab.db);
+      await keeper.empty();
+      keeper.foreign(12);
+      await keeper.pass();
+      const listed_at = await keeper.begin();
+      await keeper.part(listed_at);
+      const ended = await besideOpen(
+        lab.db,
+        (connection: PoolClient) => new Strayed(connection).approve(12),
+        () => keeper.end(listed_at),
+      );
+      expect(ended.removing).toBe(12);
+    },
+  },
+  {
     guard: "D10 a fifth of the keys",
     routine: "access.most_strays",
     changes: [["v_live / 5", "v_live"]],
