@@ -70,7 +70,8 @@ async function shelf(till: Till, rollover_cap: number | null): Promise<Shelf & {
     for (const { keys } of some) for (const [id, key] of Object.entries(keys)) await till.publish(key, id);
   };
   await publish(plans.slice(0, 2));
-  return { plans, rollover_cap, seats, grace_days, publish: () => publish(plans.slice(2)) };
+  const late = plans.slice(2).flatMap(({ month, year }) => [month, year]);
+  return { plans, rollover_cap, seats, grace_days, late, publish: () => publish(plans.slice(2)) };
 }
 
 /** A workspace whose checkout is open, and the life that begins with it. */

@@ -48,6 +48,9 @@ export class StripeLife {
   #price: LifePrice;
   #open: Paid[] = [];
   #invoices = 0;
+  /** Changes of its price in the second of the last one. */
+  #moves = 0;
+  #moved_at = 0;
   #object: Record<string, unknown> & {
     status: string;
     quantity: number;
@@ -172,6 +175,10 @@ export class StripeLife {
   #move(now: number, price: LifePrice): void {
     const from = this.#price;
     if (price.plan === from.plan && price.every === from.every) return;
+    // Of three in one second, one of them of the interval, invoices do not say which came first (db/sql/billing/README.md).
+    this.#moves = now === this.#moved_at ? this.#moves + 1 : 1;
+    this.#moved_at = now;
+    if (this.#moves > 2) return;
     this.#price = price;
     if (this.#object.status === "active") {
       const { current_period_start, current_period_end } = this.#object;
