@@ -126,6 +126,7 @@ test("the round trip that the bridge acts is no shorter than asked", async ({ sq
 test("workerd meets the faults as they are: a cut is a throw, an abort reaches Postgres", async ({
   database,
   bridge,
+  endless,
 }) => {
   const directory = mkdtempSync(join(tmpdir(), "tollgate-fixture-"));
   writeFileSync(
@@ -163,10 +164,10 @@ test("workerd meets the faults as they are: a cut is a throw, an abort reaches P
     expect(await post("select 1")).toEqual({ threw: "Error: Network connection lost." });
     bridge.faults.next({ kind: "507" });
     expect(await post("select 1")).toEqual({ status: 507 });
-    const slow = post("select pg_sleep(604)", 5_000);
-    await expect.poll(() => running(database.owner, "select pg_sleep(604)")).toBe(1);
+    const slow = post(endless, 5_000);
+    await expect.poll(() => running(database.owner, endless)).toBe(1);
     expect(await slow).toEqual({ threw: expect.stringMatching(/^TimeoutError/) });
-    await expect.poll(() => running(database.owner, "select pg_sleep(604)")).toBe(0);
+    await expect.poll(() => running(database.owner, endless)).toBe(0);
   } finally {
     await worker.stop();
     rmSync(directory, { recursive: true });

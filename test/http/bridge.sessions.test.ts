@@ -114,46 +114,48 @@ test("no session state passes from one request to the next", async ({ database }
   }
 });
 
-test("a client that goes away has its query cancelled", async ({ sql, database, bridge }) => {
+test("a client that goes away has its query cancelled", async ({ sql, database, bridge, endless }) => {
   const { cancelled } = bridge.counters;
   const abort = new AbortController();
-  const slow = sql.query("select pg_sleep(600)", [], { fetchOptions: { signal: abort.signal } });
+  const slow = sql.query(endless, [], { fetchOptions: { signal: abort.signal } });
   const outcome = expect(slow).rejects.toThrow(/abort/);
-  await expect.poll(() => running(database.owner, "select pg_sleep(600)")).toBe(1);
+  await expect.poll(() => running(database.owner, endless)).toBe(1);
   abort.abort();
   await outcome;
-  await expect.poll(() => running(database.owner, "select pg_sleep(600)")).toBe(0);
+  await expect.poll(() => running(database.owner, endless)).toBe(0);
   expect(bridge.counters.cancelled).toBe(cancelled + 1);
 });
 
-test("a client that goes away in a batch leaves nothing of it", async ({ sql, database }) => {
+test("a client that goes away in a batch leaves nothing of it", async ({ sql, database, endless }) => {
   await sql`create table abandoned (a int)`;
   const abort = new AbortController();
-  const batch = sql.transaction([sql`insert into abandoned values (1)`, sql`select pg_sleep(601)`], {
+  const batch = sql.transaction([sql`insert into abandoned values (1)`, sql.query(endless)], {
     fetchOptions: { signal: abort.signal },
   });
   const outcome = expect(batch).rejects.toThrow(/abort/);
-  await expect.poll(() => running(database.owner, "select pg_sleep(601)")).toBe(1);
+  await expect.poll(() => running(database.owner, endless)).toBe(1);
   abort.abort();
   await outcome;
-  await expect.poll(() => running(database.owner, "select pg_sleep(601)")).toBe(0);
+  await expect.poll(() => running(database.owner, endless)).toBe(0);
   expect(await sql`select * from abandoned`).toEqual([]);
 });
 
 test("a backend that is ended under a query is told as such, and the next query finds another", async ({
   sql,
   database,
+  endless,
 }) => {
-  const slow = sql.query("select pg_sleep(602)");
+  const slow = sql.query(endless);
   const outcome = expect(slow).rejects.toMatchObject({ code: "57P01", severity: "FATAL" });
-  await expect.poll(() => running(database.owner, "select pg_sleep(602)")).toBe(1);
-  await sql`select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(602)'`;
+  await expect.poll(() => running(database.owner, endless)).toBe(1);
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity where query = ${endless}`;
   await outcome;
   await expect(sql`select 1 as one`).resolves.toEqual([{ one: 1 }]);
 });
 
 test("requests beyond the pool's connections wait their turn, and those given up give up their place", async ({
   database,
+  endless,
 }) => {
   const small = await bridgeTo(database, { maxConnections: 2 });
   const post = (query: string, signal?: AbortSignal): Promise<Response> =>
@@ -165,8 +167,8 @@ test("requests beyond the pool's connections wait their turn, and those given up
     });
   try {
     const held = [new AbortController(), new AbortController()];
-    const slow = held.map(({ signal }) => post("select pg_sleep(603)", signal).catch(() => "gone"));
-    await expect.poll(() => running(database.owner, "select pg_sleep(603)")).toBe(2);
+    const slow = held.map(({ signal }) => post(endless, signal).catch(() => "gone"));
+    await expect.poll(() => running(database.owner, endless)).toBe(2);
     const waiting = Array.from({ length: 8 }, () => post("select 1"));
     for (const abort of held) {
       abort.abort();

@@ -23,6 +23,14 @@ export const test = plain
   .extend("sql", { scope: "file" }, ({ database, bridge }) => {
     expect(bridge.port).toBeGreaterThan(0);
     return neon(database.superuserUrl);
+  })
+  /** A statement that has no end but another's: it waits for a lock that is held for as long as the test lasts. */
+  .extend("endless", async ({ database }, { onCleanup }) => {
+    const gate = await database.owner.connect();
+    // With its connection the lock goes.
+    onCleanup(() => gate.release(true));
+    await gate.query("select pg_advisory_lock(600)");
+    return "select pg_advisory_xact_lock(600)";
   });
 
 /** Starts another bridge before a test's database. */
