@@ -244,6 +244,13 @@ const reasons: Reason[] = [
   },
   {
     told: "renewal_failed",
+    meanwhile: "its time is over, and nobody has ended it yet",
+    holds: false,
+    make: failed,
+    after: (c) => travel(c, "10 days"),
+  },
+  {
+    told: "renewal_failed",
     meanwhile: "it is over",
     holds: false,
     make: failed,
