@@ -239,7 +239,7 @@ describe("no answer at all", () => {
     await other.query("begin");
     await other.query("select from ledger.account where owner_id = $1 for update", [ten.id]);
     const writing = envelope.write(spendCall, one, { ...named(ten), timeout_ms: 1_000 });
-    await expect.poll(() => bridge.counters.cancelled).toBe(1);
+    await expect.poll(() => bridge.counters.cancelled).toBeGreaterThan(0);
     await other.query("rollback");
     other.release();
     expect(await writing).toMatchObject({ answer: { available: 9 } });

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { StackFolder, hasSaid, kill } from "../support/stack.ts";
 import type { Address } from "../support/stack.ts";
-import { freePort } from "../world/free-port.ts";
 import { groupMembers, recordOf } from "../world/process.ts";
 import { withClient } from "../world/roles.ts";
 
@@ -151,8 +150,9 @@ test("npm that is ended takes the stack with it, though its shell hands no signa
 
 test("a chosen port that is taken is named, and what had started is stopped", async () => {
   const taken = createServer();
-  const port = await freePort();
-  await new Promise<void>((resolve) => taken.listen(port, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  const address = taken.address();
+  const port = typeof address === "object" ? address?.port : address;
   try {
     for (const option of ["--port", "--postgres-port", "--stripe-port"]) {
       const stack = folder.start(option, String(port));

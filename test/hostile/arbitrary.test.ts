@@ -46,11 +46,13 @@ test("whatever is sent to any route is answered by a problem below 500 and write
 }) => {
   const powerless = await api.withKey(["credits:read"]);
   const before = await footprint(db);
+  // Those two would be another path.
+  const segment = fc.webSegment().filter((text) => text !== "." && text !== "..");
   const call = fc.constantFrom(...routes).chain((route) =>
     fc.record({
       route: fc.constant(route),
       body: bodyFor(route),
-      ids: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.webSegment() }),
+      ids: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: segment }),
       query: fc.oneof({ weight: 4, arbitrary: fc.constant("") }, { weight: 1, arbitrary: fc.webQueryParameters() }),
       key: fc.oneof(
         { weight: 4, arbitrary: fc.uuid() },

@@ -37,7 +37,7 @@ describe("idempotency keys", () => {
     open,
   }) => {
     const { stripe, world } = await open();
-    world.faults.next({ kind: "delay", when: "before", ms: 2_000 });
+    world.faults.next({ kind: "delay", when: "before", ms: 5_000 });
     const create = () => stripe.customers.create({}, { idempotencyKey: "one" });
     const [first, second] = await Promise.allSettled([create(), create()]);
     expect([first.status, second.status].toSorted()).toEqual(["fulfilled", "rejected"]);

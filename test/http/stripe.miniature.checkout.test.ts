@@ -26,6 +26,7 @@ describe("the pay page", () => {
     });
     const page = await fetch(session.url ?? "");
     expect(await page.text()).toMatch(/\$15\.00[^]*value="pay"/);
+    await shop.world.settled();
     shop.taken();
     const paid = await fetch(session.url ?? "", form({ outcome: "pay" }));
     expect([paid.status, paid.headers.get("location")]).toEqual([

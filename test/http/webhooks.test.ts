@@ -324,7 +324,7 @@ describe("a delivery", () => {
     }
     const schedule = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
     for (const [i, wait] of waits.entries()) {
-      expect(wait).toBeGreaterThan(0.8 * (schedule[i] ?? 0) - 2);
+      expect(wait).toBeGreaterThan(0.8 * (schedule[i] ?? 0) - 4);
       expect(wait).toBeLessThan(1.2 * (schedule[i] ?? 0) + 1);
     }
     await pump();

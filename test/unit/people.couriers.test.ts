@@ -11,7 +11,7 @@ import { startTelegram } from "../world/telegram.ts";
 // What comes of each answer of Resend's and of the Bot API's, and of none.
 
 /** Only what never answers is given up: whatever else is asked has come and been answered by then, on a busy machine too. */
-const limitsOf = (mode: Behaviour) => (mode === "silent" || mode === "slow" ? { timeout_ms: 1_500 } : {});
+const limitsOf = (mode: Behaviour) => (mode === "silent" || mode === "slow" ? { timeout_ms: 5_000 } : {});
 
 const test = plain
   // oxlint-disable-next-line no-empty-pattern -- vitest reads a fixture's needs from its pattern and takes no other
